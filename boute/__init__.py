@@ -1,0 +1,3 @@
+"""boute plans and runs a fleet of language models on mixed GPUs."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""`python -m boute` is the `boute` command."""
+
+from boute.cli.main import run
+
+run()

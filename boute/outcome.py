@@ -1,0 +1,85 @@
+"""What is predicted or measured of a plan, for the fleet and for each of its pools."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from boute.documents import Document
+from boute.metrics import METRICS
+
+__all__ = ["Latency", "Outcome", "PoolOutcome", "Verdict"]
+
+Verdict = Literal["stable", "strained", "unstable"]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Latency(Document):
+    """Mean and percentiles of one latency over the requests, in seconds."""
+
+    mean: Seconds
+    p50: Seconds
+    p90: Seconds
+    p95: Seconds
+    p99: Seconds
+
+
+class PoolOutcome(Document):
+    """What one pool does: its share, its load and its verdict.
+
+    `utilisation` is the offered load over what the pool can carry, `kv_peak` the highest share of
+    its KV cache in use.
+    """
+
+    pool: str
+    model: str
+    gpu: str
+    requests: int
+    utilisation: float
+    kv_peak: float
+    preemptions: int
+    ttft: Latency
+    tpot: Latency
+    e2e: Latency
+    energy_j: float
+    verdict: Verdict
+
+
+class Outcome(Document):
+    """What a fleet does with a workload.
+
+    `quality` is the mean over held-out rows of the quality table under the plan's routing, with a
+    95% interval; latencies are over requests; `goodput_per_s` counts requests that meet every
+    latency target; `utilisation` is that of the busiest pool. `latency_error` is the stated
+    relative error of the performance model for the GPUs used (the largest of them).
+    """
+
+    requests: int
+    duration_s: float
+    quality: Annotated[float, Field(ge=0, le=1)]
+    quality_low: float
+    quality_high: float
+    ttft: Latency
+    tpot: Latency
+    e2e: Latency
+    queue: Latency
+    goodput_per_s: float
+    slo_attainment: Annotated[float, Field(ge=0, le=1)]
+    utilisation: float
+    preemptions: int
+    cost_per_hour: float
+    cost_per_million_tokens: float
+    energy_j_per_token: float
+    latency_error: float
+    verdict: Verdict
+    pools: list[PoolOutcome]
+
+    def value(self, metric: str) -> float:
+        """Value of a metric by its name in `boute.metrics`; raise KeyError for another name."""
+        if metric not in METRICS:
+            raise KeyError(metric)
+        if metric in type(self).model_fields:
+            return float(getattr(self, metric))
+        latency, statistic, _ = metric.split("_")
+        return float(getattr(getattr(self, latency), statistic))

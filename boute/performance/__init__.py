@@ -1,0 +1,1 @@
+"""Memory, step time and energy of a replica: formulas here, coefficients in the profiles."""

@@ -1,0 +1,29 @@
+"""What the simulator has to know of one replica: the cost of its steps and the room it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Replica"]
+
+
+@dataclass(frozen=True, eq=False)
+class Replica:
+    """One engine: a model on some GPUs with one parallelism, as numbers.
+
+    `costs` is the flat record that `boute.performance.step` defines, for one pipeline stage; a
+    batch passes `stages` of them. `kv_blocks` blocks of `block_size` tokens hold the KV cache.
+    `idle_w` is what all `gpus` of the replica draw doing nothing.
+    """
+
+    costs: NDArray[np.float64]
+    stages: int
+    kv_blocks: int
+    block_size: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    gpus: int
+    idle_w: float

@@ -1,0 +1,138 @@
+"""The shape of plan.yaml: routing, pools, what is predicted of them, and where it came from."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from boute.documents import Document
+from boute.outcome import Outcome
+from boute.spec.model import Name, Spec, Weights
+
+__all__ = ["SCHEMA_VERSION", "Alternative", "Plan", "PlannedModel", "Pool", "Routing", "Source"]
+
+SCHEMA_VERSION = 1
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Source(Document):
+    """Where a plan came from. A plan that no longer matches its spec or data can be told so."""
+
+    spec: str = Field(description="the spec's file, relative to the plan")
+    spec_hash: str
+    boute_version: str
+    sampler: str
+    seed: int
+
+
+class Routing(Document):
+    """Which query goes to which model.
+
+    `models` are ordered by cost, cheapest first. A query with score s goes to the first model i
+    with s <= thresholds[i], and to the last model when there is none: K models have K - 1
+    ascending thresholds. `fractions` is the share of the queries that this gives each model.
+    `router` names the file of the score, relative to the plan, and `router_hash` its SHA-256.
+    """
+
+    models: Annotated[list[Name], Field(min_length=1)]
+    fractions: list[Fraction]
+    thresholds: list[float]
+    router: str | None = None
+    router_hash: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Routing:
+        if len(self.fractions) != len(self.models):
+            raise ValueError("fractions should have one entry a model")
+        if not math.isclose(sum(self.fractions), 1.0, abs_tol=1e-6):
+            raise ValueError(f"fractions should sum to 1, not {sum(self.fractions):g}")
+        if len(self.thresholds) != len(self.models) - 1:
+            raise ValueError("thresholds should have one entry fewer than models")
+        if self.thresholds != sorted(self.thresholds):
+            raise ValueError("thresholds should ascend")
+        return self
+
+
+class PlannedModel(Document):
+    """How a member of the family is served."""
+
+    name: Name
+    card: str
+    huggingface_id: str | None = None
+    weights: Weights
+    kv_cache: Literal["bf16", "fp8"]
+
+
+class Pool(Document):
+    """Replicas of one model on one GPU type with one parallelism.
+
+    `weight` is the share of the model's queries that the pool takes; the weights of a model's
+    pools sum to 1.
+    """
+
+    name: Name
+    model: Name
+    gpu: Name
+    tensor_parallel: Annotated[int, Field(ge=1)]
+    pipeline_parallel: Annotated[int, Field(ge=1)] = 1
+    replicas: Annotated[int, Field(ge=1)]
+    weight: Annotated[float, Field(gt=0, le=1)]
+
+    @property
+    def gpus_per_replica(self) -> int:
+        """GPUs that one replica takes."""
+        return self.tensor_parallel * self.pipeline_parallel
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that the pool takes."""
+        return self.gpus_per_replica * self.replicas
+
+
+class Alternative(Document):
+    """Another plan of the same front, by name, with its objectives: what better would cost."""
+
+    plan: str
+    objectives: dict[str, float]
+
+
+class Plan(Document):
+    """plan.yaml. Self-contained: with the data files that its spec names it can be simulated."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: Name
+    source: Source
+    routing: Routing
+    models: list[PlannedModel]
+    pools: Annotated[list[Pool], Field(min_length=1)]
+    objectives: dict[str, float] = Field(description="value of each objective")
+    predicted: Outcome
+    alternatives: list[Alternative] = Field(default_factory=list)
+    spec: Spec = Field(description="what was asked; file names are relative to the plan")
+
+    @model_validator(mode="after")
+    def _pools_serve_the_routing(self) -> Plan:
+        check_pools(self.routing, self.pools)
+        names = {model.name for model in self.models}
+        for pool in self.pools:
+            if pool.model not in names:
+                raise ValueError(f"pool {pool.name} serves {pool.model}, which is not in models")
+            if pool.gpu not in self.spec.gpus:
+                raise ValueError(f"pool {pool.name} is on {pool.gpu}, which is not in spec.gpus")
+        return self
+
+
+def check_pools(routing: Routing, pools: list[Pool]) -> None:
+    """Raise ValueError unless each model with queries has pools whose weights sum to 1."""
+    names = [pool.name for pool in pools]
+    if len(set(names)) != len(names):
+        raise ValueError("two pools have one name")
+    for model, fraction in zip(routing.models, routing.fractions, strict=True):
+        weights = [pool.weight for pool in pools if pool.model == model]
+        if fraction > 0 and not weights:
+            raise ValueError(f"{model} takes {fraction:.1%} of the queries but has no pool")
+        if weights and not math.isclose(sum(weights), 1.0, abs_tol=1e-6):
+            raise ValueError(f"weights of the pools of {model} should sum to 1")

@@ -1,0 +1,1 @@
+"""Scores, thresholds and the quality that a routing gives."""

@@ -1,0 +1,239 @@
+"""The shape of boute.yaml. Every key has its unit in its name and a default where one is safe."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from boute.documents import Document
+from boute.metrics import METRICS
+
+__all__ = [
+    "Engine",
+    "Generator",
+    "GpuSupply",
+    "LengthDistribution",
+    "ModelChoice",
+    "Quality",
+    "Search",
+    "Spec",
+    "Targets",
+    "WorkloadSource",
+]
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+Weights = Literal["bf16", "fp8", "int4"]
+
+
+class ModelChoice(Document):
+    """One member of the family: a card by name (or a file of one's own) and how it is served."""
+
+    name: Name
+    card: str | None = Field(default=None, description="name or file of the model card")
+    weights: Weights = Field(default="bf16", description="number format of the weights")
+    kv_cache: Literal["bf16", "fp8"] = Field(default="bf16", description="format of the KV cache")
+
+
+class GpuSupply(Document):
+    """What can be had of one GPU type, and its price where it differs from the catalog."""
+
+    count: Annotated[int, Field(ge=0, le=4096)]
+    price_per_hour: Positive | None = Field(default=None, description="US dollars per GPU")
+    spot: bool = Field(default=False, description="use the catalog's spot price")
+    card: str | None = Field(default=None, description="name or file of the GPU card")
+    node_gpus: Count | None = Field(default=None, description="GPUs in one node, if not the card's")
+
+
+class LengthDistribution(Document):
+    """Token lengths: lognormal with a median and a sigma of the logarithm, clipped."""
+
+    median: Positive
+    sigma: Annotated[float, Field(ge=0, le=5)] = 0.0
+    minimum: Count = 1
+    maximum: Annotated[int, Field(ge=1, le=10_000_000)] = 131_072
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LengthDistribution:
+        if self.minimum > self.maximum:
+            raise ValueError("minimum should not exceed maximum")
+        return self
+
+
+class Generator(Document):
+    """A synthetic workload: an arrival process and token lengths.
+
+    `gamma` has interarrival times with coefficient of variation `cv`; `on-off` alternates bursts
+    of `on_s` seconds at `burst_factor` times the mean rate with quieter spells of `off_s`;
+    `diurnal` moves sinusoidally by `amplitude` around the mean over `period_s`.
+    """
+
+    arrivals: Literal["poisson", "gamma", "on-off", "diurnal"] = "poisson"
+    rate_per_s: Positive
+    duration_s: Positive = 600.0
+    cv: Positive = 2.0
+    on_s: Positive = 30.0
+    off_s: Positive = 90.0
+    burst_factor: Annotated[float, Field(ge=1)] = 3.0
+    period_s: Positive = 86_400.0
+    amplitude: Annotated[float, Field(ge=0, le=1)] = 0.8
+    input_tokens: LengthDistribution
+    output_tokens: LengthDistribution
+
+    @model_validator(mode="after")
+    def _mean_rate_is_reachable(self) -> Generator:
+        if self.arrivals == "on-off":
+            highest = (self.on_s + self.off_s) / self.on_s
+            if self.burst_factor > highest:
+                raise ValueError(
+                    f"burst_factor should be at most (on_s + off_s) / on_s = {highest:g}"
+                )
+        return self
+
+
+class WorkloadSource(Document):
+    """Where requests come from: a trace file or preset by name, or a generator."""
+
+    trace: str | None = Field(default=None, description="a file, or the name of a preset")
+    generator: Generator | None = None
+    columns: dict[Literal["arrival", "input_tokens", "output_tokens"], str] = Field(
+        default_factory=dict, description="names of the columns where they are not recognised"
+    )
+    rate_scale: Positive = Field(default=1.0, description="times as many requests a second")
+    start_s: Annotated[float, Field(ge=0)] = 0.0
+    duration_s: Positive | None = Field(default=None, description="length of the window used")
+    max_requests: Count | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> WorkloadSource:
+        if (self.trace is None) == (self.generator is None):
+            raise ValueError("give either trace or generator")
+        return self
+
+
+class Quality(Document):
+    """Where answer quality comes from: a table with a row a query, or a preset by name.
+
+    `columns` says which column holds what when the defaults do not fit: `quality` and
+    `output_tokens` map a model's name in this spec to a column. `output_unit: chars` divides by
+    `chars_per_token`. With `output_length: scaled` (the default) a request keeps the output length
+    of its trace, times how much longer than the family's mean the model answers that query; with
+    `table` the table's own lengths are used.
+    """
+
+    table: str = Field(description="a CSV, Parquet or JSONL file, or the name of a preset")
+    query: str | None = Field(default=None, description="column of the query text")
+    score: str | None = Field(default=None, description="column of a score, higher is harder")
+    features: list[str] = Field(default_factory=list, description="columns of numeric features")
+    quality: dict[Name, str] = Field(default_factory=dict, description="model to column")
+    output_tokens: dict[Name, str] = Field(default_factory=dict, description="model to column")
+    lengths: str | None = Field(default=None, description="a second file with output lengths")
+    texts: str | None = Field(default=None, description="a second file with query texts")
+    key: list[str] = Field(default_factory=list, description="columns that join the files")
+    output_unit: Literal["tokens", "chars"] = "tokens"
+    chars_per_token: Positive = 4.0
+    output_length: Literal["scaled", "table"] = "scaled"
+
+
+class Targets(Document):
+    """What a plan must meet: SLOs in seconds, a quality floor, and a budget in dollars an hour."""
+
+    ttft_p50_s: Positive | None = None
+    ttft_p90_s: Positive | None = None
+    ttft_p95_s: Positive | None = None
+    ttft_p99_s: Positive | None = None
+    tpot_p50_s: Positive | None = None
+    tpot_p90_s: Positive | None = None
+    tpot_p95_s: Positive | None = None
+    tpot_p99_s: Positive | None = None
+    e2e_p50_s: Positive | None = None
+    e2e_p90_s: Positive | None = None
+    e2e_p95_s: Positive | None = None
+    e2e_p99_s: Positive | None = None
+    quality_min: Fraction | None = None
+    budget_per_hour: Positive | None = None
+
+    def latency_limits(self) -> dict[str, float]:
+        """The latency targets that are set: metric name to limit in seconds."""
+        given = self.model_dump(exclude={"quality_min", "budget_per_hour"}, exclude_none=True)
+        return {name: float(value) for name, value in given.items()}
+
+    def request_limits(self) -> dict[str, float]:
+        """What one request has to meet to count as goodput: latency name to limit in seconds.
+
+        A request counts when it meets the strictest limit set on each latency.
+        """
+        limits: dict[str, float] = {}
+        for metric, limit in self.latency_limits().items():
+            latency = metric.split("_", 1)[0]
+            limits[latency] = min(limit, limits.get(latency, limit))
+        return limits
+
+
+class Engine(Document):
+    """Settings of vLLM that the plan assumes and that serving passes on."""
+
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
+    max_num_seqs: Annotated[int, Field(ge=1, le=4096)] = 256
+    max_num_batched_tokens: Annotated[int, Field(ge=16, le=131_072)] = 8192
+    block_size: Literal[8, 16, 32, 64, 128] = 16
+    max_model_len: Count | None = Field(default=None, description="default: longest request")
+
+
+class Search(Document):
+    """How hard to look. The command line overrides each."""
+
+    sampler: Literal["mobo", "nsga2", "sobol"] = "mobo"
+    evaluations: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    time_limit_s: Positive | None = None
+    seed: Seed = 0
+
+
+class Spec(Document):
+    """boute.yaml: the family, the GPUs, the workload, the quality data and the goals."""
+
+    models: Annotated[list[ModelChoice], Field(min_length=1, max_length=16)]
+    gpus: Annotated[dict[Name, GpuSupply], Field(min_length=1, max_length=64)]
+    workload: WorkloadSource
+    quality: Quality
+    targets: Targets = Targets()
+    objectives: list[str] = Field(
+        default=["quality", "e2e_p95_s", "cost_per_hour"], min_length=2, max_length=4
+    )
+    engine: Engine = Engine()
+    search: Search = Search()
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _names_are_short_for_choices(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return [{"name": item} if isinstance(item, str) else item for item in value]
+
+    @field_validator("models")
+    @classmethod
+    def _names_differ(cls, value: list[ModelChoice]) -> list[ModelChoice]:
+        names = [choice.name for choice in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is given twice")
+        return value
+
+    @field_validator("objectives")
+    @classmethod
+    def _objectives_are_metrics(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if name not in METRICS:
+                raise ValueError(f"{name} is not a metric; known: {', '.join(METRICS)}")
+            if value.count(name) > 1:
+                raise ValueError(f"{name} is given twice")
+        return value
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names of the family, in the order given."""
+        return tuple(choice.name for choice in self.models)

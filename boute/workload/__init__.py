@@ -1,0 +1,1 @@
+"""Requests as arrays: traces, generators, presets, and their pairing with known queries."""

@@ -1,0 +1,1 @@
+"""The search: encodings, decoder, samplers, study store and Pareto tools."""

@@ -1,0 +1,1 @@
+"""What is known of GPUs, models, prices and measured step times: cards with their sources."""
