@@ -2,4 +2,5 @@
 
 from boute.cli.main import run
 
-run()
+if __name__ == "__main__":  # worker processes import this module again under another name
+    run()

@@ -52,10 +52,12 @@ class Outcome(Document):
     `quality` is the mean over held-out rows of the quality table under the plan's routing, with a
     95% interval; latencies are over requests; `goodput_per_s` counts requests that meet every
     latency target; `utilisation` is that of the busiest pool. `latency_error` is the stated
-    relative error of the performance model for the GPUs used (the largest of them).
+    relative error of the performance model for the GPUs used (the largest of them). Tokens in
+    `cost_per_million_tokens` and `energy_j_per_token` are generated ones.
     """
 
     requests: int
+    failed: int
     duration_s: float
     quality: Annotated[float, Field(ge=0, le=1)]
     quality_low: float

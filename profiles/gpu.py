@@ -9,9 +9,10 @@ from pydantic import Field
 
 from boute.documents import Document
 
-__all__ = ["GpuCard", "Interconnect", "Price"]
+__all__ = ["CardName", "GpuCard", "Interconnect", "Price"]
 
 Positive = Annotated[float, Field(gt=0)]
+CardName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 Topology = Literal["nvswitch", "nvlink-mesh", "nvlink-pairs", "infinity-fabric", "pcie"]
 
 
@@ -20,39 +21,50 @@ class Interconnect(Document):
 
     `bandwidth_gb_s` is what one GPU sends in one direction over the best link. With
     `nvlink-pairs` that link joins two GPUs only, and a group of more than two falls back to
-    `beyond_pair_gb_s`.
+    `beyond_pair_gb_s`. Where links join GPUs one to one without a switch, `peer_gb_s` is what one
+    GPU sends to one other, and `bandwidth_gb_s` what it sends to all. `latency_us` is the time of
+    the smallest all-reduce.
     """
 
     topology: Topology
     bandwidth_gb_s: Positive
     latency_us: Positive
     beyond_pair_gb_s: Positive | None = None
+    peer_gb_s: Positive | None = None
 
     def group_bandwidth_gb_s(self, gpus: int) -> float:
-        """Bandwidth per GPU and direction that a ring of `gpus` GPUs gets, in GB/s."""
+        """Bandwidth per GPU and direction that `gpus` GPUs of a node have together, in GB/s."""
         if gpus > 2 and self.beyond_pair_gb_s is not None:
             return self.beyond_pair_gb_s
+        if gpus > 1 and self.peer_gb_s is not None:
+            return min(self.bandwidth_gb_s, self.peer_gb_s * (gpus - 1))
         return self.bandwidth_gb_s
 
 
 class Price(Document):
-    """US dollars an hour for one GPU, and the day and place that they were read."""
+    """US dollars an hour for one GPU, and where they come from.
+
+    `read_on` is the day of the on-demand price. A spot price moves faster and is often another
+    provider's, so `spot_source` tells its own place and day.
+    """
 
     on_demand_per_hour: Positive
     spot_per_hour: Positive | None = None
     read_on: datetime.date
     source: str
+    spot_source: str | None = None
 
 
 class GpuCard(Document):
     """One GPU type.
 
     Memory in GiB as the driver reports it, rates in dense TFLOP/s (no sparsity), bandwidth in
-    GB/s (1e9 bytes), power in watts. `sources` maps a field to where its figure comes from;
-    `fp8_tflops` is None where the hardware has no fp8 matrix units.
+    GB/s (1e9 bytes), power in watts. `sources` maps a field to where its figure comes from, with a
+    dot for a nested one (`interconnect.latency_us`). Where the hardware has no bf16 units,
+    `bf16_tflops` is its fp16 rate; `fp8_tflops` is None where it has no fp8 units.
     """
 
-    name: str
+    name: CardName
     vendor: Literal["nvidia", "amd"]
     ray_accelerator_type: str | None = None
     memory_gib: Positive

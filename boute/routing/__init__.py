@@ -1,1 +1,1 @@
-"""Scores, thresholds and the quality that a routing gives."""
+"""Which model answers a query: scores, thresholds, and the answer quality that a routing gives."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 from boute.documents import load_document
 from boute.errors import SpecError
 from boute.files import read_bytes, sha256_of
 from boute.spec.model import Spec
 
-__all__ = ["load_spec", "resolve", "spec_hash"]
+__all__ = ["load_spec", "rebase_spec", "resolve", "spec_hash"]
 
 
 def load_spec(path: Path) -> Spec:
@@ -36,3 +38,20 @@ def spec_hash(spec: Spec, folder: Path) -> str:
         if name is not None and (path := resolve(name, folder)).is_file():
             parts.append(sha256_of(read_bytes(path)))
     return sha256_of(*parts)
+
+
+def rebase_spec(spec: Spec, folder: Path, target: Path) -> Spec:
+    """The same spec with the files that it names written relative to the folder `target`."""
+    data = spec.model_dump(exclude_unset=True)
+
+    def rebase(part: dict[str, Any], key: str) -> None:
+        name = part.get(key)
+        if name is not None and (path := resolve(name, folder)).is_file():
+            part[key] = os.path.relpath(path, target)
+
+    rebase(data["workload"], "trace")
+    for key in ("table", "lengths", "texts"):
+        rebase(data["quality"], key)
+    for part in [*data["models"], *data["gpus"].values()]:
+        rebase(part, "card")
+    return Spec.model_validate(data)

@@ -107,6 +107,7 @@ class WorkloadSource(Document):
     start_s: Annotated[float, Field(ge=0)] = 0.0
     duration_s: Positive | None = Field(default=None, description="length of the window used")
     max_requests: Count | None = None
+    seed: Seed = Field(default=0, description="draws arrivals and pairs requests with queries")
 
     @model_validator(mode="after")
     def _one_source(self) -> WorkloadSource:

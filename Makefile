@@ -1,0 +1,39 @@
+# The two commands of the README, and what CI runs. Everything happens in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help install demo test lint bench clean
+
+help:
+	@echo "make demo    set up, plan the quickstart, say where the report is"
+	@echo "make test    set up and run the tests"
+	@echo "make lint    lint, format check, types"
+	@echo "make bench   measure speed, memory and search quality; writes out/bench.json"
+
+# One environment for all targets; made again when what is installed changes. The kernels of the
+# simulator are compiled here once, so that the first plan of a user does not wait for them.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m boute.simulation.warm
+	@touch $@
+
+install: $(VENV)/.ready
+
+demo: install
+	$(BIN)/boute optimize examples/quickstart/boute.yaml --out out/quickstart
+
+test: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks --out out/bench.json
+
+clean:
+	rm -rf $(VENV) out build *.egg-info

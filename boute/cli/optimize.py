@@ -1,0 +1,84 @@
+"""`boute optimize SPEC`: search, and leave ranked plans, tables, a picture and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from boute.optimizer.run import Result
+
+__all__ = ["optimize"]
+
+
+def optimize(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A boute.yaml.")],
+    study: Annotated[
+        Path | None, typer.Option("--study", help="Study to start or go on with (SQLite).")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path("out"),
+    evaluations: Annotated[
+        int | None, typer.Option("--evaluations", min=1, help="Plans to simulate, in all.")
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", min=0.1, help="Stop after so many seconds.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the search.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option("--sampler", help="mobo, nsga2 or sobol.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=256, help="Processes that simulate plans.")
+    ] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the front as JSON.")] = False,
+) -> None:
+    """Search for the Pareto front of plans and write it to a folder.
+
+    Writes front.csv, front.json, front.png, report.html and plans/*.yaml. Exits with 3 when no plan
+    meets what was asked, and says which constraint binds.
+    """
+    from boute.cli.console import note, print_json, show
+    from boute.cli.progress import SearchProgress
+    from boute.optimizer.run import Request, load_settings
+    from boute.optimizer.run import optimize as run
+
+    request = Request(spec, out, study, sampler, evaluations, time_limit, seed, workers)
+    settings = load_settings(request)
+    with SearchProgress(settings) as progress:
+        result = run(request, progress.step)
+    if as_json:
+        print_json(_summary(result, out))
+        return
+    from boute.report.tables import front_table
+
+    show(front_table(result.view))
+    chosen = result.plans[0]
+    note(
+        f"{len(result.plans)} plans from {result.view.evaluations} evaluations in "
+        f"{result.seconds:.1f} s; {chosen.name} is the most balanced"
+    )
+    note(f"report: {out / 'report.html'}")
+    note(f"plan:   {out / 'plans' / chosen.name}.yaml")
+
+
+def _summary(result: Result, out: Path) -> dict[str, Any]:
+    view = result.view
+    return {
+        "out": str(out),
+        "sampler": view.sampler,
+        "seed": view.seed,
+        "evaluations": view.evaluations,
+        "hypervolume": view.progress[-1].hypervolume,
+        "seconds": round(result.seconds, 3),
+        "plans": [
+            {
+                "name": plan.name,
+                "file": str(out / "plans" / f"{plan.name}.yaml"),
+                "objectives": plan.objectives,
+                "verdict": plan.predicted.verdict,
+            }
+            for plan in result.plans
+        ],
+    }

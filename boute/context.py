@@ -1,0 +1,168 @@
+"""Everything that a spec names, loaded: cards, prices, the workload and the quality table.
+
+Models are in order of cost from here on, cheapest first: by the bytes of weights that one token
+needs, which is what a decode step reads and a prefill step multiplies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from boute.errors import SpecError
+from boute.performance.memory import WEIGHT_BYTES
+from boute.profiles.catalog import load_gpu, load_model
+from boute.profiles.gpu import GpuCard
+from boute.profiles.model import ModelCard
+from boute.routing.score import held_out_scores
+from boute.routing.table import QualityTable, load_quality_table
+from boute.spec.load import spec_hash
+from boute.spec.model import GpuSupply, ModelChoice, Spec
+from boute.workload.arrays import Floats, Workload
+from boute.workload.pairing import pair
+from boute.workload.source import load_trace
+
+__all__ = ["Context", "FamilyMember", "Supply", "prepare"]
+
+
+@dataclass(frozen=True)
+class FamilyMember:
+    """A model of the family: how it is served, and its card."""
+
+    choice: ModelChoice
+    card: ModelCard
+
+    @property
+    def name(self) -> str:
+        """Name in the spec."""
+        return self.choice.name
+
+
+@dataclass(frozen=True)
+class Supply:
+    """GPUs of one type: its card, how many there are, at what price each."""
+
+    name: str
+    card: GpuCard
+    count: int
+    price_per_hour: float
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What evaluation needs besides a decision.
+
+    `family` [K] is in cost order, and so are the columns of `quality` [M, K] and
+    `workload.output_tokens`; `score` [M] is held out, row by row. `max_model_len` is the longest
+    request in tokens unless the spec sets it.
+    """
+
+    spec: Spec
+    folder: Path
+    spec_hash: str
+    family: tuple[FamilyMember, ...]
+    supplies: tuple[Supply, ...]
+    workload: Workload
+    table: QualityTable
+    quality: Floats
+    score: Floats
+    max_model_len: int
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names of the family in cost order."""
+        return tuple(member.name for member in self.family)
+
+    def member(self, name: str) -> FamilyMember:
+        """A member of the family by name; raise KeyError."""
+        return self.family[self.model_names.index(name)]
+
+    def supply(self, name: str) -> Supply:
+        """A GPU type by name; raise KeyError."""
+        return next(supply for supply in self.supplies if supply.name == name)
+
+
+def prepare(spec: Spec, folder: Path, *, where: str = "boute.yaml") -> Context:
+    """Load all that a spec names, relative to `folder`; raise SpecError, ProfileError, DataError.
+
+    `where` is what the spec is called in messages.
+    """
+    family = _family(spec, folder)
+    names = tuple(member.name for member in family)
+    supplies = tuple(
+        _supply(name, gpu, folder, where) for name, gpu in spec.gpus.items() if gpu.count
+    )
+    if not supplies:
+        raise SpecError("gpus: every count is 0", where=where, mend="give at least one GPU")
+    seed = spec.workload.seed
+    trace = load_trace(spec.workload, folder, seed)
+    table = load_quality_table(spec.quality, [member.choice for member in family], folder)
+    score = held_out_scores(table, range(len(names)), seed)
+    workload = pair(
+        trace,
+        names,
+        score,
+        table.output_tokens,
+        output_length=spec.quality.output_length,
+        seed=seed,
+    )
+    return Context(
+        spec=spec,
+        folder=folder,
+        spec_hash=spec_hash(spec, folder),
+        family=family,
+        supplies=supplies,
+        workload=workload,
+        table=table,
+        quality=table.quality,
+        score=score,
+        max_model_len=_max_model_len(spec, workload, where),
+    )
+
+
+def _family(spec: Spec, folder: Path) -> tuple[FamilyMember, ...]:
+    members = [
+        FamilyMember(choice, load_model(choice.card or choice.name, folder))
+        for choice in spec.models
+    ]
+    return tuple(sorted(members, key=_bytes_per_token))
+
+
+def _bytes_per_token(member: FamilyMember) -> tuple[float, int]:
+    card = member.card
+    return card.active_parameters * WEIGHT_BYTES[member.choice.weights], card.parameters
+
+
+def _supply(name: str, gpu: GpuSupply, folder: Path, where: str) -> Supply:
+    card = load_gpu(gpu.card or name, folder)
+    price = gpu.price_per_hour
+    if price is None and gpu.spot:
+        price = card.price.spot_per_hour
+        if price is None:
+            raise SpecError(
+                f"gpus.{name}.spot: the catalog has no spot price for {card.name}",
+                where=where,
+                mend=f"set gpus.{name}.price_per_hour",
+            )
+    if gpu.node_gpus is not None:
+        card = card.model_copy(update={"node_gpus": gpu.node_gpus})
+    return Supply(
+        name=name,
+        card=card,
+        count=gpu.count,
+        price_per_hour=price if price is not None else card.price.on_demand_per_hour,
+    )
+
+
+def _max_model_len(spec: Spec, workload: Workload, where: str) -> int:
+    longest = int(np.max(workload.input_tokens + workload.output_tokens.max(axis=1)))
+    given = spec.engine.max_model_len
+    if given is not None and given < longest:
+        raise SpecError(
+            f"engine.max_model_len: {given} is shorter than the longest request ({longest} tokens)",
+            where=where,
+            mend="raise it, or cut the workload",
+        )
+    return given or longest

@@ -1,0 +1,237 @@
+"""Plan and workload in, outcome out: the one function that every search calls.
+
+Requests are routed by score, spread over the pools of their model, and run through the step-level
+simulator. Pure: the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from boute.context import Context
+from boute.errors import InputError
+from boute.files import write_text
+from boute.outcome import Latency, Outcome, PoolOutcome, Verdict
+from boute.performance.build import build_replica
+from boute.performance.coefficients import load_coefficients
+from boute.performance.mix import lengths_of
+from boute.performance.replica import Replica
+from boute.performance.steady import capacity
+from boute.plan.decision import Decision
+from boute.plan.model import Pool
+from boute.routing.expected import expected_quality
+from boute.routing.thresholds import route
+from boute.simulation.chrome import chrome_trace
+from boute.simulation.fleet import FleetRun, PoolLoad, simulate_fleet
+from boute.simulation.verdict import judge_pool, pool_utilisation
+from boute.workload.arrays import Floats, Ints, Workload
+
+__all__ = ["evaluate", "latency_curves", "run_fleet", "write_chrome_trace"]
+
+_WORSE: Final[dict[Verdict, int]] = {"stable": 0, "strained": 1, "unstable": 2}
+_PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0)
+
+
+def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcome:
+    """What a fleet does with a workload; raise InputError for a pool that cannot exist."""
+    run = run_fleet(decision, workload, context)
+    assigned = _assigned(decision, workload)
+    output = workload.output_tokens[np.arange(len(workload)), assigned]
+    served = ~run.failed
+    pools = _pool_outcomes(decision, run, workload, output, context)
+    tokens = max(int(output[served].sum()), 1)
+    window_s = _window_s(run, workload)
+    price = _price_per_hour(decision, context)
+    met = _within_limits(run, output, context)
+    quality = expected_quality(
+        context.quality, context.score, np.array(decision.routing.thresholds)
+    )
+    return Outcome(
+        requests=len(workload),
+        failed=int(run.failed.sum()),
+        duration_s=workload.duration_s,
+        quality=quality.mean,
+        quality_low=quality.low,
+        quality_high=quality.high,
+        ttft=_latency(run.ttft_s[served]),
+        tpot=_latency(run.tpot_s[served & (output > 1)]),
+        e2e=_latency(run.e2e_s[served]),
+        queue=_latency(run.queue_s[served]),
+        goodput_per_s=float(met.sum() / window_s),
+        slo_attainment=float(met.mean()),
+        utilisation=max(pool.utilisation for pool in pools),
+        preemptions=sum(pool.preemptions for pool in pools),
+        cost_per_hour=price,
+        cost_per_million_tokens=price / 3600.0 * window_s / tokens * 1e6,
+        energy_j_per_token=sum(pool.energy_j for pool in pools) / tokens,
+        latency_error=_latency_error(decision, context),
+        verdict=max((pool.verdict for pool in pools), key=lambda verdict: _WORSE[verdict]),
+        pools=pools,
+    )
+
+
+def run_fleet(decision: Decision, workload: Workload, context: Context) -> FleetRun:
+    """Simulate every request; raise InputError for a pool that cannot exist."""
+    models = list(decision.routing.models)
+    assigned = _assigned(decision, workload)
+    loads = [
+        PoolLoad(
+            name=pool.name,
+            model=models.index(pool.model),
+            replica=build_pool_replica(pool, context),
+            replicas=pool.replicas,
+            weight=pool.weight,
+        )
+        for pool in decision.pools
+    ]
+    return simulate_fleet(
+        loads,
+        arrival_s=workload.arrival_s,
+        input_tokens=workload.input_tokens,
+        output_tokens=workload.output_tokens[np.arange(len(workload)), assigned],
+        model=assigned,
+        seed=context.spec.workload.seed,
+    )
+
+
+def build_pool_replica(pool: Pool, context: Context) -> Replica:
+    """One replica of a pool; raise InputError when it does not fit."""
+    member = context.member(pool.model)
+    replica = build_replica(
+        member.card,
+        context.supply(pool.gpu).card,
+        member.choice,
+        context.spec.engine,
+        tensor_parallel=pool.tensor_parallel,
+        pipeline_parallel=pool.pipeline_parallel,
+        max_model_len=context.max_model_len,
+    )
+    if isinstance(replica, str):
+        raise InputError(
+            f"pool {pool.name} {replica}", where="pools", mend="use more or larger GPUs a replica"
+        )
+    return replica
+
+
+def latency_curves(
+    decision: Decision, context: Context, quantiles: Sequence[float]
+) -> dict[str, tuple[float, ...]]:
+    """TTFT, TPOT and E2E in seconds at the quantiles, over the requests that are served."""
+    run = run_fleet(decision, context.workload, context)
+    served = ~run.failed
+    curves = {"ttft": run.ttft_s, "tpot": run.tpot_s, "e2e": run.e2e_s}
+    return {
+        name: tuple(float(value) for value in np.quantile(values[served], quantiles))
+        for name, values in curves.items()
+    }
+
+
+def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None:
+    """Write the run of every pool as one Chrome trace; raise OutputError."""
+    run = run_fleet(decision, context.workload, context)
+    workload = context.workload
+    assigned = _assigned(decision, workload)
+    output = workload.output_tokens[np.arange(len(workload)), assigned]
+    events: list[Any] = []
+    notes: dict[str, str] = {}
+    process = 0
+    for place, (pool, mine) in enumerate(zip(decision.pools, run.members, strict=True)):
+        trace = chrome_trace(
+            pool.name,
+            build_pool_replica(pool, context),
+            pool.replicas,
+            workload.arrival_s[mine],
+            workload.input_tokens[mine],
+            output[mine],
+            context.spec.workload.seed + 1 + place,
+            first_process=process,
+        )
+        events += trace["traceEvents"]
+        notes[pool.name] = trace["otherData"]["note"]
+        process += pool.replicas
+    data = {"traceEvents": events, "displayTimeUnit": "ms", "otherData": notes}
+    write_text(path, json.dumps(data))
+
+
+def _assigned(decision: Decision, workload: Workload) -> Ints:
+    """Index of the model [N] that each request goes to, in cost order."""
+    return route(workload.score, np.array(decision.routing.thresholds))
+
+
+def _pool_outcomes(
+    decision: Decision, run: FleetRun, workload: Workload, output: Ints, context: Context
+) -> list[PoolOutcome]:
+    window_s = _window_s(run, workload)
+    found = []
+    for pool, pool_run, mine in zip(decision.pools, run.runs, run.members, strict=True):
+        replica = build_pool_replica(pool, context)
+        carries = pool.replicas * _capacity(replica, workload.input_tokens[mine], output[mine])
+        load = pool_utilisation(pool_run, duration_s=workload.duration_s, capacity_per_s=carries)
+        served = mine[~run.failed[mine]]
+        found.append(
+            PoolOutcome(
+                pool=pool.name,
+                model=pool.model,
+                gpu=pool.gpu,
+                requests=len(mine),
+                utilisation=load,
+                kv_peak=pool_run.kv_peak,
+                preemptions=pool_run.preemptions,
+                ttft=_latency(run.ttft_s[served]),
+                tpot=_latency(run.tpot_s[served[output[served] > 1]]),
+                e2e=_latency(run.e2e_s[served]),
+                energy_j=pool.replicas * replica.idle_w * window_s + pool_run.dynamic_j,
+                verdict=judge_pool(
+                    pool_run, duration_s=workload.duration_s, utilisation=load
+                ),
+            )
+        )
+    return found
+
+
+def _capacity(replica: Replica, inputs: Ints, outputs: Ints) -> float:
+    """Requests a second that one replica sustains with just this mix of lengths."""
+    if len(inputs) == 0:
+        return 1.0
+    return capacity(replica, lengths_of(inputs, outputs))
+
+
+def _window_s(run: FleetRun, workload: Workload) -> float:
+    """From the first arrival to the end of the window, or of the work if that is later."""
+    ends = [pool.end_s for pool in run.runs]
+    return max(workload.duration_s, *ends)
+
+
+def _within_limits(run: FleetRun, output: Ints, context: Context) -> Floats:
+    """Whether each request meets every latency target; failed ones do not."""
+    met = ~run.failed
+    latencies = {"ttft": run.ttft_s, "e2e": run.e2e_s}
+    for latency, limit in context.spec.targets.request_limits().items():
+        if latency == "tpot":
+            met = met & ((run.tpot_s <= limit) | (output == 1))
+        else:
+            met = met & (latencies[latency] <= limit)
+    return np.asarray(met)
+
+
+def _price_per_hour(decision: Decision, context: Context) -> float:
+    counts = decision.gpu_counts()
+    return sum(context.supply(gpu).price_per_hour * count for gpu, count in counts.items())
+
+
+def _latency_error(decision: Decision, context: Context) -> float:
+    """The larger of the stated errors of TTFT and TPOT, over the GPU types used."""
+    found = [load_coefficients(context.supply(pool.gpu).card.name) for pool in decision.pools]
+    return max(max(item.tpot_error, item.ttft_error) for item in found)
+
+
+def _latency(values: Floats) -> Latency:
+    if len(values) == 0:
+        return Latency(mean=0.0, p50=0.0, p90=0.0, p95=0.0, p99=0.0)
+    p50, p90, p95, p99 = (float(value) for value in np.percentile(values, _PERCENTILES))
+    return Latency(mean=float(values.mean()), p50=p50, p90=p90, p95=p95, p99=p99)

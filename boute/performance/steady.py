@@ -1,0 +1,176 @@
+"""What one replica does at a steady Poisson rate: a formula for the offline table and first looks.
+
+Mean-value analysis with token moments, microseconds a call. It knows nothing of bursts, and of
+the spread of lengths only what the given moments say; the simulator is the judge. Notation, for a
+rate r and b sequences decoding at a time:
+
+    d(b)   seconds between two tokens of a sequence when nothing else runs
+    p(b)   seconds that the prompt of one request adds to the steps of others
+    TPOT   d(1 + b) / (1 - r p)        an arrival sees b others; prompts take the share r p
+    b      r (output - 1) TPOT         Little's law
+    r_max  the rate at which b reaches what KV cache and max_num_seqs allow
+
+TTFT is half a step, the queue behind other prompts (M/D/1), the queue for a place in the batch
+(Sakasegawa's M/M/c, Annals of the Institute of Statistical Mathematics 29, 1977) and the prompt's
+own steps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boute.compiled import kernel
+from boute.performance.replica import Replica
+from boute.performance.step import CONTEXT_S, PAIR_S, step_fixed_s
+
+__all__ = ["Lengths", "Steady", "capacity", "latency_at"]
+
+BISECTIONS: Final = 40
+Limits = tuple[float, float, float]
+Moments = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Token moments of the requests.
+
+    `input_square` is the mean of squared inputs, `context` the mean cache length that a decode
+    reads, weighted by decodes: E[(input + output / 2) output] / E[output]. Both default to what
+    they are when every request is the mean one.
+    """
+
+    input_tokens: float
+    output_tokens: float
+    input_square: float | None = None
+    context: float | None = None
+
+    def moments(self) -> Moments:
+        """Input, output, squared input and context, with the defaults filled in."""
+        square = self.input_tokens**2 if self.input_square is None else self.input_square
+        plain = self.input_tokens + self.output_tokens / 2
+        context = plain if self.context is None else self.context
+        return float(self.input_tokens), float(self.output_tokens), float(square), float(context)
+
+
+@dataclass(frozen=True)
+class Steady:
+    """Means in a steady state.
+
+    `tokens_per_s` counts output tokens, `running` is the sequences in the batch, `kv_use` the share
+    of the KV cache that they hold, `load` the rate over the highest one that can be sustained.
+    """
+
+    ttft_s: float
+    tpot_s: float
+    tokens_per_s: float
+    requests_per_s: float
+    running: float
+    kv_use: float
+    load: float
+
+
+def capacity(replica: Replica, lengths: Lengths) -> float:
+    """Highest rate that the replica sustains, in requests per second."""
+    return float(_capacity(replica.costs, _limits(replica, lengths), lengths.moments()))
+
+
+def latency_at(replica: Replica, rate_per_s: float, lengths: Lengths) -> Steady:
+    """Steady state at a Poisson rate; TTFT is infinite from the capacity on."""
+    moments = lengths.moments()
+    limits = _limits(replica, lengths)
+    ttft_s, tpot_s, running, load = _latency(replica.costs, limits, moments, float(rate_per_s))
+    served = rate_per_s / max(load, 1.0)
+    held = running * moments[3] / (replica.kv_blocks * replica.block_size)
+    return Steady(
+        ttft_s=ttft_s,
+        tpot_s=tpot_s,
+        tokens_per_s=served * lengths.output_tokens,
+        requests_per_s=served,
+        running=running,
+        kv_use=min(1.0, held),
+        load=load,
+    )
+
+
+def _limits(replica: Replica, lengths: Lengths) -> Limits:
+    """Stages, tokens a step, and sequences that fit at once by KV cache and max_num_seqs."""
+    cached = replica.kv_blocks * replica.block_size / lengths.moments()[3]
+    places = max(1.0, min(float(replica.max_num_seqs), cached))
+    return float(replica.stages), float(replica.max_num_batched_tokens), places
+
+
+@kernel
+def _decode_s(costs: NDArray[np.float64], stages: float, batch: float, context: float) -> float:
+    """Seconds from token to token for `batch` sequences, spread over the stages in flight."""
+    each = batch / min(stages, batch)
+    return stages * (step_fixed_s(costs, each, each) + costs[CONTEXT_S] * each * context)
+
+
+@kernel
+def _prompt_s(
+    costs: NDArray[np.float64], limits: Limits, moments: Moments, batch: float
+) -> tuple[float, float]:
+    """Seconds that a prompt adds to one stage, and seconds that it takes itself from its start."""
+    stages, budget, _ = limits
+    input_tokens, _, input_square, context = moments
+    decodes = batch / min(stages, max(batch, 1.0))
+    room = max(1.0, budget - decodes)
+    chunk = min(input_tokens, room)
+    chunks = math.ceil(input_tokens / room)
+    pairs_s = costs[PAIR_S] * input_square / 2.0
+    mixed_s = step_fixed_s(costs, decodes + chunk, decodes + 1.0)
+    alone_s = step_fixed_s(costs, max(decodes, 1.0), max(decodes, 1.0))
+    added_s = input_tokens / chunk * max(0.0, mixed_s - alone_s) + pairs_s
+    step_s = mixed_s + costs[CONTEXT_S] * decodes * context + pairs_s / chunks
+    return added_s, (stages + chunks - 1.0) * step_s
+
+
+@kernel
+def _capacity(costs: NDArray[np.float64], limits: Limits, moments: Moments) -> float:
+    stages, budget, places = limits
+    input_tokens, output_tokens, input_square, context = moments
+    decodes = max(0.0, output_tokens - 1.0)
+    added_s, _ = _prompt_s(costs, limits, moments, places)
+    shared = places / (decodes * _decode_s(costs, stages, places, context) + places * added_s)
+    # Prompts alone, in steps filled to the token budget.
+    full_s = step_fixed_s(costs, budget, max(1.0, budget / input_tokens))
+    prompt_s = full_s * input_tokens / budget + costs[PAIR_S] * input_square / 2.0
+    return min(shared, 1.0 / prompt_s)
+
+
+@kernel
+def _latency(
+    costs: NDArray[np.float64], limits: Limits, moments: Moments, rate: float
+) -> tuple[float, float, float, float]:
+    """TTFT, TPOT, sequences decoding and load; TTFT is infinite at a load of one and more."""
+    stages, _, places = limits
+    _, output_tokens, _, context = moments
+    decodes = max(0.0, output_tokens - 1.0)
+    highest = _capacity(costs, limits, moments)
+    load = rate / highest
+    served = min(rate, highest)
+    low, batch = 0.0, places
+    for _ in range(BISECTIONS):
+        middle = (low + batch) / 2.0
+        added_s, _ = _prompt_s(costs, limits, moments, middle)
+        step_s = _decode_s(costs, stages, min(places, 1.0 + middle), context)
+        if served * decodes * step_s > middle * max(1.0 - served * added_s, 1e-3):
+            low = middle
+        else:
+            batch = middle
+    added_s, own_s = _prompt_s(costs, limits, moments, batch)
+    step_s = _decode_s(costs, stages, min(places, 1.0 + batch), context)
+    free = max(1.0 - served * added_s, 1e-3)
+    tpot_s = step_s / free
+    if load >= 1.0:
+        return math.inf, tpot_s, batch, load
+    half_step_s = (1.0 - math.exp(-batch)) * step_s / stages / 2.0
+    prompts_s = (1.0 - free) / free * own_s / 2.0
+    held_s = decodes * tpot_s + own_s
+    place_s = load ** (math.sqrt(2.0 * (places + 1.0)) - 1.0) / (places * (1.0 - load)) * held_s
+    return half_step_s + prompts_s + place_s + own_s, tpot_s, batch, load

@@ -1,0 +1,231 @@
+"""Two plans compared in words: what moves, and whether it can be applied to a running fleet.
+
+Thresholds and pool weights are settings of the running ingress and change live; anything that
+starts, stops or moves a replica needs a redeployment.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from boute.plan.model import Plan, Pool
+from boute.plan.words import change_text, metric_label, pool_text, replica_text
+
+__all__ = ["Apply", "DiffSection", "PlanDiff", "diff_plans"]
+
+Apply = Literal["nothing", "live", "redeploy"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DiffSection:
+    """Changes of one kind, a sentence a line."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlanDiff:
+    """How plan `b` differs from plan `a`.
+
+    `apply` says what it takes to go from `a` to `b`: nothing, a live change of settings, or a
+    redeployment. Sections without changes are left out.
+    """
+
+    a: str
+    b: str
+    apply: Apply
+    sections: tuple[DiffSection, ...]
+
+    def lines(self) -> list[str]:
+        """The comparison as plain text."""
+        text = [f"{self.a} -> {self.b}"]
+        for section in self.sections:
+            text += ["", section.title, *(f"  {line}" for line in section.lines)]
+        return text
+
+
+def diff_plans(a: Plan, b: Plan) -> PlanDiff:
+    """Explain how to get from plan `a` to plan `b` and what that changes."""
+    apply, applying = _applying(a, b)
+    sections = (
+        DiffSection("Asked", tuple(_asked(a, b))),
+        DiffSection("Routing", tuple(_routing(a, b))),
+        DiffSection("Models", tuple(_models(a, b))),
+        DiffSection("Pools", tuple(_pools(a, b))),
+        DiffSection("GPUs", tuple(_gpus(a, b))),
+        DiffSection("Predicted", tuple(_predicted(a, b))),
+        DiffSection("To apply", (applying,)),
+    )
+    kept = tuple(section for section in sections if section.lines)
+    return PlanDiff(a=a.name, b=b.name, apply=apply, sections=kept)
+
+
+def _asked(a: Plan, b: Plan) -> list[str]:
+    if a.source.spec_hash == b.source.spec_hash:
+        return []
+    return ["The plans answer different specs or data: their predictions do not compare directly."]
+
+
+def _routing(a: Plan, b: Plan) -> list[str]:
+    lines = []
+    if a.routing.router_hash != b.routing.router_hash:
+        lines.append("The router changes: scores, and so thresholds, are not on one scale.")
+    if a.routing.models != b.routing.models:
+        lines.append(f"Order by cost: {_join(b.routing.models)}; it was {_join(a.routing.models)}.")
+    old, new = _shares(a), _shares(b)
+    for model in _union(a.routing.models, b.routing.models):
+        before, after = old.get(model, 0.0), new.get(model, 0.0)
+        if before != after:
+            lines.append(
+                f"{model} takes {after:.1%} instead of {before:.1%} of the queries"
+                f" ({100 * (after - before):+.1f} points)."
+            )
+    if a.routing.models == b.routing.models:
+        pairs = zip(a.routing.models, a.routing.thresholds, b.routing.thresholds, strict=False)
+        lines += [
+            f"Highest score that {model} answers: {before:.4g} to {after:.4g}."
+            for model, before, after in pairs
+            if before != after
+        ]
+    return lines
+
+
+def _models(a: Plan, b: Plan) -> list[str]:
+    old = {model.name: model for model in a.models}
+    new = {model.name: model for model in b.models}
+    lines = []
+    for name in _union(list(old), list(new)):
+        if name not in new:
+            lines.append(f"{name} is no longer served.")
+        elif name not in old:
+            lines.append(f"{name} is new.")
+        elif old[name] != new[name]:
+            fields = old[name].model_dump()
+            moved = [
+                f"{key} {fields[key]} to {value}"
+                for key, value in new[name].model_dump().items()
+                if fields[key] != value
+            ]
+            lines.append(f"{name}: {', '.join(moved)}.")
+    if a.spec.engine != b.spec.engine:
+        lines.append("The engine's settings differ.")
+    return lines
+
+
+def _pools(a: Plan, b: Plan) -> list[str]:
+    """Pools matched by model and shape, because a name says nothing to a reader."""
+    lines = []
+    old, new = _by_shape(a), _by_shape(b)
+    for key in _union(list(old), list(new)):
+        before, after = old.get(key, []), new.get(key, [])
+        where = f"{key[0]} on {replica_text((before or after)[0])}"
+        if not before:
+            lines.append(f"Added: {key[0]} on {_join([pool_text(pool) for pool in after])}.")
+        elif not after:
+            lines.append(f"Removed: {key[0]} on {_join([pool_text(pool) for pool in before])}.")
+        elif (count := _replicas(before)) != _replicas(after):
+            lines.append(f"Resized: {where}, {count} to {_replicas(after)} replicas.")
+        if before and after and not _same_weight(before, after):
+            lines.append(
+                f"{where} takes {_weight(before):.1%} to {_weight(after):.1%} of its load."
+            )
+    return lines
+
+
+def _gpus(a: Plan, b: Plan) -> list[str]:
+    lines = []
+    old, new = _held(a), _held(b)
+    kinds = _union([gpu for gpu, _ in old], [gpu for gpu, _ in new])
+    for kind in kinds:
+        before = {model: count for (gpu, model), count in old.items() if gpu == kind}
+        after = {model: count for (gpu, model), count in new.items() if gpu == kind}
+        moves = {
+            model: after.get(model, 0) - before.get(model, 0)
+            for model in _union(list(before), list(after))
+        }
+        if not any(moves.values()):
+            continue
+        verbs = [_hand_over(model, change) for model, change in moves.items() if change]
+        total, now = sum(before.values()), sum(after.values())
+        count = f"{total} to {now}" if total != now else f"{total} as before"
+        lines.append(f"{kind}: {count}; {', '.join(verbs)}.")
+    return lines
+
+
+def _hand_over(model: str, change: int) -> str:
+    return f"{model} takes {change} more" if change > 0 else f"{model} gives up {-change}"
+
+
+def _predicted(a: Plan, b: Plan) -> list[str]:
+    lines = [
+        f"{metric_label(metric)}: "
+        + change_text(metric, a.predicted.value(metric), b.predicted.value(metric))
+        for metric in _union(list(a.objectives), list(b.objectives))
+    ]
+    if a.predicted.verdict != b.predicted.verdict:
+        lines.append(f"Verdict: {a.predicted.verdict} to {b.predicted.verdict}.")
+    return lines
+
+
+def _applying(a: Plan, b: Plan) -> tuple[Apply, str]:
+    if _deployed(a) != _deployed(b):
+        return "redeploy", "Needs a redeployment: replicas start, stop or move."
+    if a.routing.router_hash != b.routing.router_hash or a.routing.router != b.routing.router:
+        return "redeploy", "Needs a redeployment of the ingress: the router's file changes."
+    if _settings(a) != _settings(b):
+        return "live", "Can be applied live: only routing changes, no replica is touched."
+    return "nothing", "Nothing to do: the two plans run the same fleet in the same way."
+
+
+def _deployed(plan: Plan) -> object:
+    pools = {pool.name: pool.model_dump(exclude={"weight"}) for pool in plan.pools}
+    served = {model.name: model for model in plan.models}
+    return pools, served, plan.spec.engine
+
+
+def _settings(plan: Plan) -> object:
+    weights = {pool.name: pool.weight for pool in plan.pools}
+    routing = plan.routing
+    return routing.models, routing.thresholds, weights
+
+
+def _shares(plan: Plan) -> dict[str, float]:
+    return dict(zip(plan.routing.models, plan.routing.fractions, strict=True))
+
+
+def _by_shape(plan: Plan) -> dict[tuple[str, str], list[Pool]]:
+    shapes: dict[tuple[str, str], list[Pool]] = {}
+    for pool in plan.pools:
+        shapes.setdefault((pool.model, replica_text(pool)), []).append(pool)
+    return shapes
+
+
+def _replicas(pools: list[Pool]) -> int:
+    return sum(pool.replicas for pool in pools)
+
+
+def _weight(pools: list[Pool]) -> float:
+    return sum(pool.weight for pool in pools)
+
+
+def _same_weight(before: list[Pool], after: list[Pool]) -> bool:
+    return abs(_weight(before) - _weight(after)) < 1e-9
+
+
+def _held(plan: Plan) -> Counter[tuple[str, str]]:
+    held: Counter[tuple[str, str]] = Counter()
+    for pool in plan.pools:
+        held[pool.gpu, pool.model] += pool.gpus
+    return held
+
+
+def _union(first: list[T], second: list[T]) -> list[T]:
+    return list(dict.fromkeys([*first, *second]))
+
+
+def _join(names: list[str]) -> str:
+    return ", ".join(names)

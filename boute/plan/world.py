@@ -1,0 +1,64 @@
+"""The world that a plan was made for, and changes to it: another trace, rate, price or supply."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from boute.context import Context, prepare
+from boute.errors import InputError
+from boute.plan.model import Plan
+from boute.spec.model import Spec
+
+__all__ = ["changed_spec", "context_of"]
+
+
+def context_of(
+    plan: Plan, path: Path, *, trace: Path | None = None, rate_scale: float = 1.0
+) -> Context:
+    """The context that a plan file stands in, with another trace or rate if asked for."""
+    folder = path.parent
+    spec = changed_spec(plan.spec, rate_scale=rate_scale)
+    if trace is not None:
+        file = os.path.relpath(trace, folder)
+        workload = spec.workload.model_copy(
+            update={"trace": file, "generator": None, "columns": {}, "start_s": 0.0,
+                    "duration_s": None, "max_requests": None, "rate_scale": rate_scale}
+        )  # fmt: skip
+        # The longest request of another trace decides anew how long a request may be.
+        engine = spec.engine.model_copy(update={"max_model_len": None})
+        spec = spec.model_copy(update={"workload": workload, "engine": engine})
+    return prepare(spec, folder, where=str(path))
+
+
+def changed_spec(
+    spec: Spec,
+    *,
+    rate_scale: float = 1.0,
+    prices: Mapping[str, float] | None = None,
+    without: tuple[str, ...] = (),
+) -> Spec:
+    """A spec with its rate scaled, prices replaced and GPU types taken away.
+
+    Raises InputError for a GPU type that the spec does not have, or when none is left.
+    """
+    for name in (*(prices or {}), *without):
+        if name not in spec.gpus:
+            raise InputError(
+                f"{name} is not among the GPU types of the spec",
+                mend=f"it has {', '.join(spec.gpus)}",
+            )
+    gpus = {
+        name: gpu.model_copy(update={"price_per_hour": prices[name]})
+        if prices and name in prices
+        else gpu
+        for name, gpu in spec.gpus.items()
+        if name not in without
+    }
+    if not gpus:
+        raise InputError("no GPU type is left", where="--without", mend="leave at least one")
+    workload = spec.workload.model_copy(
+        update={"rate_scale": spec.workload.rate_scale * rate_scale}
+    )
+    return spec.model_copy(update={"gpus": gpus, "workload": workload})

@@ -1,0 +1,260 @@
+"""The quality table: what each model of the family makes of each query.
+
+A row is a query: its text, numeric features or a score, and for each model the quality of its
+answer and how long the answer was. Tables come from files, or are sampled from a shipped preset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from boute.errors import DataError
+from boute.files import sha256_of
+from boute.routing.preset import load_preset, preset_names, sample
+from boute.routing.sheet import Sheet, nearest, read_sheet
+from boute.spec.load import resolve
+from boute.spec.model import ModelChoice, Quality
+from boute.workload.arrays import Floats, Ints
+
+__all__ = ["MINIMUM_ROWS", "QualityTable", "load_quality_table"]
+
+MINIMUM_ROWS = 20
+TEXT_COLUMNS = ("query", "question", "prompt", "text")
+UNKNOWN_LENGTH_TOKENS = 256.0
+
+
+@dataclass(frozen=True, eq=False)
+class QualityTable:
+    """M queries and what K models make of them.
+
+    `quality` [M, K] is in [0, 1]; `output_tokens` [M, K] is at least 1, and one constant when
+    `lengths_known` is false. At least one of `text` [M], `features` [M, F] (named by
+    `feature_names`) and `score` [M] (given, not fitted; higher is harder) is there. `dropped`
+    counts the rows left out because a model had no quality.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    quality: Floats
+    output_tokens: Floats
+    text: tuple[str, ...] | None = None
+    features: Floats | None = None
+    feature_names: tuple[str, ...] = ()
+    score: Floats | None = None
+    lengths_known: bool = True
+    dropped: int = 0
+
+    def __post_init__(self) -> None:
+        shape = (len(self.quality), len(self.models))
+        if self.quality.shape != shape or self.output_tokens.shape != shape:
+            raise ValueError("quality and output_tokens have a row a query and a column a model")
+        if self.text is None and self.features is None and self.score is None:
+            raise ValueError("a table has text, features or a score")
+        for values in (self.text, self.features, self.score):
+            if values is not None and len(values) != shape[0]:
+                raise ValueError("the columns of a table have one length")
+
+    def __len__(self) -> int:
+        return len(self.quality)
+
+    def hash(self) -> str:
+        """SHA-256 of what a router is fitted on."""
+        arrays = [a for a in (self.quality, self.features, self.score) if a is not None]
+        parts = [array.tobytes() for array in arrays]
+        return sha256_of(*self.models, *self.feature_names, *parts, *(self.text or ()))
+
+
+def load_quality_table(
+    quality: Quality, models: Sequence[ModelChoice], folder: Path
+) -> QualityTable:
+    """Read the table that a spec names, or sample the preset; columns in the order of `models`.
+
+    A file has, unless `quality` maps it elsewhere, a column of text (`query`, `question`, `prompt`
+    or `text`) or of a `score`; for each model a column with its name or `quality_<name>`; and for
+    all models or none `<name>_output_tokens` or `output_tokens_<name>`. A preset knows models by
+    card. Raise DataError naming file, line and column.
+    """
+    path = resolve(quality.table, folder)
+    if path.is_file() or (path.exists() and quality.table not in preset_names()):
+        return _from_files(quality, [choice.name for choice in models], path, folder)
+    if quality.table in preset_names():
+        return _from_preset(quality, models)
+    mend = nearest([quality.table], preset_names(), "presets")
+    raise DataError("is neither a file nor a preset", where=str(path), mend=mend)
+
+
+def _from_preset(quality: Quality, models: Sequence[ModelChoice]) -> QualityTable:
+    columns = quality.model_fields_set - {"table", "output_length"}
+    if columns:
+        raise DataError(
+            f"the preset {quality.table} takes no {', '.join(sorted(columns))}",
+            where="quality",
+            mend="remove it, or name a file as the table",
+        )
+    preset = load_preset(quality.table)
+    chosen: list[int] = []
+    for choice in models:
+        names = [name for name in (choice.card, choice.name) if name in preset.models]
+        if not names:
+            raise DataError(
+                f"the preset has no {choice.card or choice.name}; it has "
+                f"{', '.join(preset.models)}",
+                where=f"quality.table {quality.table}",
+                mend="name a table of your own, or use those models",
+            )
+        chosen.append(preset.models.index(str(names[0])))
+    rows = sample(preset)
+    return QualityTable(
+        name=quality.table,
+        models=tuple(choice.name for choice in models),
+        quality=np.ascontiguousarray(rows.quality[:, chosen]),
+        output_tokens=np.ascontiguousarray(rows.output_tokens[:, chosen]),
+        score=rows.score,
+    )
+
+
+def _from_files(quality: Quality, models: list[str], path: Path, folder: Path) -> QualityTable:
+    for key, mapping in (("quality", quality.quality), ("output_tokens", quality.output_tokens)):
+        for name in mapping:
+            if name not in models:
+                raise DataError(
+                    f"{name} is not a model of the spec",
+                    where=f"quality.{key}",
+                    mend=nearest([name], models, "models"),
+                )
+    sheet = read_sheet(path)
+    values = _qualities(sheet, quality, models)
+    rows = np.flatnonzero(~np.isnan(values).any(axis=1))
+    if len(rows) < MINIMUM_ROWS:
+        counts = zip(models, (~np.isnan(values)).sum(axis=0), strict=True)
+        known = ", ".join(f"{name} {count}" for name, count in counts)
+        raise DataError(
+            f"has {len(rows)} rows with a quality for every model ({known})",
+            where=sheet.file,
+            mend=f"at least {MINIMUM_ROWS} are needed",
+        )
+    tokens = _output_tokens(sheet, rows, quality, models, folder)
+    if tokens is None and quality.output_length == "table":
+        raise DataError(
+            "has no columns of output lengths",
+            where=sheet.file,
+            mend="name them in quality.output_tokens, or set quality.output_length: scaled",
+        )
+    text, score = _text_and_score(sheet, rows, quality, folder)
+    features = [
+        sheet.finite(sheet.require([name], "quality.features"), rows) for name in quality.features
+    ]
+    if text is None and score is None and not features:
+        raise DataError(
+            "has no column of text, features or a score",
+            where=sheet.file,
+            mend=f"name one with quality.query; columns: {', '.join(list(sheet.columns)[:12])}",
+        )
+    shape = (len(rows), len(models))
+    return QualityTable(
+        name=path.name.split(".")[0],
+        models=tuple(models),
+        quality=values[rows],
+        output_tokens=np.full(shape, UNKNOWN_LENGTH_TOKENS) if tokens is None else tokens,
+        text=text,
+        features=np.stack(features, axis=1) if features else None,
+        feature_names=tuple(quality.features),
+        score=score,
+        lengths_known=tokens is not None,
+        dropped=len(sheet) - len(rows),
+    )
+
+
+def _qualities(sheet: Sheet, quality: Quality, models: list[str]) -> Floats:
+    """Quality [rows, K] of all rows, NaN where empty."""
+    columns = []
+    for model in models:
+        mapped = quality.quality.get(model)
+        candidates = [mapped] if mapped else [model, f"quality_{model}"]
+        column = sheet.require(candidates, f"quality of {model}")
+        values = sheet.numbers(column, range(len(sheet)))
+        wrong = np.flatnonzero((values < 0) | (values > 1))
+        if wrong.size:
+            row = int(wrong[0])
+            sheet.fail(f"quality should be in [0, 1] (it is {values[row]:g})", column, row)
+        columns.append(values)
+    return np.stack(columns, axis=1)
+
+
+def _output_tokens(
+    sheet: Sheet, rows: Ints, quality: Quality, models: list[str], folder: Path
+) -> Floats | None:
+    """Output tokens [rows, K], at least 1; None when the table does not tell."""
+    if quality.lengths is not None:
+        sheet, rows = _joined(sheet, rows, quality, quality.lengths, folder)
+    candidates = [_length_candidates(quality, model) for model in models]
+    if not any(name in sheet.columns for names in candidates for name in names) and not (
+        quality.output_tokens or quality.lengths
+    ):
+        return None
+    tokens = []
+    for model, names in zip(models, candidates, strict=True):
+        column = sheet.require(names, f"output tokens of {model}")
+        values = sheet.finite(column, rows)
+        if values.min() < 0:
+            row = int(rows[values.argmin()])
+            sheet.fail(f"a length should not be negative (it is {values.min():g})", column, row)
+        tokens.append(values)
+    per_token = quality.chars_per_token if quality.output_unit == "chars" else 1.0
+    return np.maximum(np.stack(tokens, axis=1) / per_token, 1.0)
+
+
+def _length_candidates(quality: Quality, model: str) -> list[str]:
+    if model in quality.output_tokens:
+        return [quality.output_tokens[model]]
+    candidates = [f"{model}_output_tokens", f"output_tokens_{model}"]
+    if quality.lengths is not None:
+        # A file of lengths often names its columns as the file of qualities does.
+        candidates += [model, quality.quality.get(model, f"quality_{model}")]
+    return candidates
+
+
+def _text_and_score(
+    sheet: Sheet, rows: Ints, quality: Quality, folder: Path
+) -> tuple[tuple[str, ...] | None, Floats | None]:
+    if quality.score is not None:
+        return None, sheet.finite(sheet.require([quality.score], "quality.score"), rows)
+    source, source_rows = sheet, rows
+    if quality.texts is not None:
+        source, source_rows = _joined(sheet, rows, quality, quality.texts, folder)
+    if quality.query is not None or quality.texts is not None:
+        names = (quality.query,) if quality.query is not None else TEXT_COLUMNS
+        return source.texts(source.require(names, "the query's text"), source_rows), None
+    column = next((name for name in TEXT_COLUMNS if name in sheet.columns), None)
+    if column is not None:
+        return sheet.texts(column, rows), None
+    return None, sheet.finite("score", rows) if "score" in sheet.columns else None
+
+
+def _joined(
+    sheet: Sheet, rows: Ints, quality: Quality, file: str, folder: Path
+) -> tuple[Sheet, Ints]:
+    """A second file, and its row for each of `rows`."""
+    other = read_sheet(resolve(file, folder))
+    if not quality.key:
+        raise DataError(
+            "a second file needs the columns that join it",
+            where="quality.key",
+            mend="for example key: [id]",
+        )
+    for side in (sheet, other):
+        for name in quality.key:
+            side.require([name], "quality.key")
+    sheet.by_key(quality.key)
+    found = other.by_key(quality.key)
+    joined = np.empty(len(rows), dtype=np.int64)
+    for i, row in enumerate(rows):
+        key = sheet.key_of(int(row), quality.key)
+        if key not in found:
+            sheet.fail(f"{', '.join(key)} is not in {other.file}", ", ".join(quality.key), int(row))
+        joined[i] = found[key]
+    return other, joined

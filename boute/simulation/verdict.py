@@ -1,0 +1,86 @@
+"""Whether a pool keeps up: stable, strained or unstable, from its load and its simulated run.
+
+Time with a batch on the GPUs says little under continuous batching, where one request keeps an
+engine as busy as fifty. Utilisation here is offered load over what the pool can carry, which the
+caller measures; whether queues drain is seen in the run. Simulators are optimistic near saturation
+(landscape: a capacity 22% too high turned a TTFT of two minutes into 64 ms), hence the margin.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from boute.outcome import Verdict
+from boute.simulation.pool import PoolRun
+
+__all__ = ["judge_pool", "pool_utilisation"]
+
+# Below saturation by the error that capacity estimates are known to have.
+STRAINED_UTILISATION: Final = 0.85
+# Preemption recomputes a whole context; vLLM's guide to tuning treats any as a sign to act.
+STRAINED_PREEMPTIONS: Final = 0.01
+# Waiting to be scheduled normally lasts about one step, a few percent of a request.
+STRAINED_QUEUE: Final = 0.25
+# Requests that can never be held are lost; a pool that loses more than a few is no answer.
+UNSTABLE_FAILED: Final = 0.01
+# Fifths of the run, compared with each other: a queue that grows linearly has 1.8 times the wait in
+# the last fifth that it has in the middle one.
+GROWTH_PARTS: Final = 5
+GROWTH: Final = 1.5
+
+
+def pool_utilisation(run: PoolRun, *, duration_s: float, capacity_per_s: float) -> float:
+    """Requests offered a second over requests that the pool can carry a second.
+
+    Infinite for a pool that carries nothing and is offered something.
+    """
+    if len(run) == 0:
+        return 0.0
+    if duration_s <= 0 or capacity_per_s <= 0:
+        return float("inf")
+    return len(run) / duration_s / capacity_per_s
+
+
+def judge_pool(run: PoolRun, *, duration_s: float, utilisation: float) -> Verdict:
+    """Say whether a pool keeps up with a window of `duration_s`.
+
+    Unstable: offered as much as it carries or more, or failing more than 1% of requests, or not
+    draining, as `_drains` finds. Strained: above 85% utilisation, or preempting more than 1% of
+    requests, or waiting for a quarter of the mean request, or failing any.
+    """
+    if len(run) == 0:
+        return "stable"
+    served = ~run.failed
+    if run.failed.mean() > UNSTABLE_FAILED or not served.any():
+        return "unstable"
+    if utilisation >= 1.0 or not _drains(run, duration_s):
+        return "unstable"
+    e2e_s = (run.finish_s - run.arrival_s)[served]
+    strained = (
+        utilisation > STRAINED_UTILISATION
+        or run.preemptions > STRAINED_PREEMPTIONS * len(run)
+        or run.queue_s[served].mean() > STRAINED_QUEUE * e2e_s.mean()
+        or run.failed.any()
+    )
+    return "strained" if strained else "stable"
+
+
+def _drains(run: PoolRun, duration_s: float) -> bool:
+    """Whether the run shows a queue that comes down again.
+
+    It does not if work goes on after the window for longer than requests take to serve, and either
+    some were still waiting at the last arrival, that long after it, or the wait grew throughout.
+    """
+    served = np.flatnonzero(~run.failed)
+    queue_s = run.queue_s[served]
+    service_s = (run.finish_s - run.arrival_s)[served] - queue_s
+    late_s = run.end_s - max(duration_s, float(run.arrival_s[-1]))
+    if run.waiting_at_last_arrival > 0 and late_s > 2.0 * service_s.max():
+        return False
+    parts = np.array_split(queue_s, GROWTH_PARTS)
+    if len(served) < GROWTH_PARTS or late_s <= np.median(service_s):
+        return True
+    last_s, middle_s = parts[-1].mean(), parts[GROWTH_PARTS // 2].mean()
+    return not (last_s > np.median(service_s) and last_s > GROWTH * middle_s)

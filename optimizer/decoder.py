@@ -1,0 +1,204 @@
+"""From genes to whole GPUs within inventory, node size and budget, or to a stated reason.
+
+Every point decodes to a feasible decision or to a `Rejection`. Models are placed from the dearest
+to the cheapest, because the dearest have the fewest places to go. A model's load is covered first
+on the GPU types it wants, then on any other that has room. Headroom and haste are wishes: they
+give way to the inventory and the budget, stability does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+
+from boute.context import Context
+from boute.optimizer.encoding import Genes
+from boute.optimizer.inventory import Inventory
+from boute.optimizer.options import Option, OptionTable
+from boute.plan.decision import Decision
+from boute.plan.model import Pool, Routing
+from boute.routing.thresholds import thresholds_for
+from boute.workload.arrays import Floats
+
+__all__ = ["FULLEST", "Decoder", "Rejection"]
+
+# Utilisation of a pool at headroom 0 and 1. Above 0.95 queues grow without bound in practice;
+# below 0.25 a further replica hardly shortens a request any more.
+FULLEST: Final = 0.95
+EMPTIEST: Final = 0.25
+
+# How far headroom and haste give way, step by step, when a decision
+# costs more than the budget or finds too few GPUs.
+_CONCESSIONS: Final = ((1.0, 1.0), (0.5, 1.0), (0.0, 1.0), (0.0, 0.0))
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a point is no plan: the constraint that binds, and a sentence with figures."""
+
+    constraint: Literal["memory", "inventory", "budget"]
+    reason: str
+    shortfall: float  # relative: 0.2 is 20% too little
+
+    def __post_init__(self) -> None:
+        if not self.shortfall >= 0.0:
+            raise ValueError("a shortfall is not negative")
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    model: int
+    option: Option
+    replicas: int
+
+
+class Decoder:
+    """Decodes genes for one context and option table."""
+
+    def __init__(self, context: Context, table: OptionTable) -> None:
+        self._context = context
+        self._table = table
+        self._scores = np.sort(context.workload.score)
+        self._routings: dict[bytes, tuple[Floats, Floats]] = {}
+        self._budget = context.spec.targets.budget_per_hour
+
+    def decode(self, genes: Genes) -> Decision | Rejection:
+        """A decision within inventory, node size and budget, or the reason why there is none."""
+        thresholds, fractions = self._routing(genes.fractions)
+        answer: Decision | Rejection
+        for headroom, haste in _CONCESSIONS:
+            eased = replace(genes, headroom=genes.headroom * headroom, haste=genes.haste * haste)
+            answer = self._attempt(thresholds, fractions, eased)
+            if isinstance(answer, Decision) or answer.constraint == "memory":
+                break
+        return answer
+
+    def load_fractions(self, thresholds: Floats) -> Floats:
+        """Share of the workload's requests that each model takes, [K], given thresholds [K - 1].
+
+        Not quite the share of the table's rows when the workload does not repeat each row equally.
+        """
+        edges = np.searchsorted(self._scores, thresholds, side="right")
+        counts = np.diff(np.concatenate([[0], edges, [len(self._scores)]]))
+        return np.asarray(counts / len(self._scores), dtype=np.float64)
+
+    def _routing(self, asked: Floats) -> tuple[Floats, Floats]:
+        """Thresholds and load fractions for the fractions asked; remembered, as they recur."""
+        key = asked.tobytes()
+        if key not in self._routings:
+            thresholds = thresholds_for(self._context.score, asked)
+            self._routings[key] = thresholds, self.load_fractions(thresholds)
+        return self._routings[key]
+
+    def _attempt(
+        self, thresholds: Floats, fractions: Floats, genes: Genes
+    ) -> Decision | Rejection:
+        placed = self._place(fractions, genes)
+        if isinstance(placed, Rejection):
+            return placed
+        return self._within_budget(placed) or self._decision(thresholds, fractions, placed)
+
+    def _place(self, fractions: Floats, genes: Genes) -> list[_Placed] | Rejection:
+        inventory = Inventory(self._context.supplies)
+        placed: list[_Placed] = []
+        for model in reversed(range(len(fractions))):
+            load = float(fractions[model]) * self._context.workload.rate_per_s
+            if load == 0.0:
+                continue
+            found = self._place_model(model, load, genes, inventory)
+            if isinstance(found, Rejection):
+                return found
+            placed += found
+        return placed
+
+    def _place_model(
+        self, model: int, load: float, genes: Genes, inventory: Inventory
+    ) -> list[_Placed] | Rejection:
+        wants = genes.wants[model]
+        options = self._options(model, wants, float(genes.haste[model]))
+        if not options:
+            return Rejection("memory", self._table.why_not(model), 1.0)
+        fullness = FULLEST - float(genes.headroom[model]) * (FULLEST - EMPTIEST)
+        placed: list[_Placed] = []
+        covered = 0.0
+        for option in options:
+            short = load / fullness - covered
+            if short <= 1e-9 * load:
+                break
+            want = float(wants[option.gpu])
+            asked = min(short, want * load / fullness) if want > 0.0 else short
+            replicas = inventory.take(option.gpu, option.gpus, _whole(asked / option.goodput_per_s))
+            if replicas:
+                placed.append(_Placed(model, option, replicas))
+                covered += replicas * option.goodput_per_s
+        return placed if covered * FULLEST >= load else self._too_little(model, load, covered)
+
+    def _options(self, model: int, wants: Floats, haste: float) -> list[Option]:
+        """One option a GPU type: wanted types first, then the rest from the cheapest a request."""
+        picked = {
+            gpu: choices[min(int(haste * len(choices)), len(choices) - 1)]
+            for gpu in range(len(wants))
+            if (choices := self._table.choices(model, gpu))
+        }
+        return sorted(picked.values(), key=lambda o: (-wants[o.gpu], o.price_per_request, o.gpu))
+
+    def _too_little(self, model: int, load: float, covered: float) -> Rejection:
+        name = self._context.model_names[model]
+        return Rejection(
+            "inventory",
+            f"{name} gets {load:.3g} requests/s, and the GPUs left carry {covered * FULLEST:.3g}",
+            1.0 - covered * FULLEST / load,
+        )
+
+    def _within_budget(self, placed: Sequence[_Placed]) -> Rejection | None:
+        cost = sum(item.replicas * item.option.price_per_hour for item in placed)
+        if self._budget is None or cost <= self._budget * (1.0 + 1e-9):
+            return None
+        return Rejection(
+            "budget",
+            f"costs ${cost:.2f} an hour, the budget is ${self._budget:.2f}",
+            cost / self._budget - 1.0,
+        )
+
+    def _decision(
+        self, thresholds: Floats, fractions: Floats, placed: Sequence[_Placed]
+    ) -> Decision:
+        routing = Routing(
+            models=list(self._context.model_names),
+            fractions=[float(value) for value in fractions],
+            thresholds=[float(value) for value in thresholds],
+        )
+        carried: dict[int, float] = {}
+        for item in placed:
+            rate = item.replicas * item.option.goodput_per_s
+            carried[item.model] = carried.get(item.model, 0.0) + rate
+        pools = tuple(
+            self._pool(item, item.replicas * item.option.goodput_per_s / carried[item.model])
+            for item in sorted(placed, key=lambda item: (item.model, item.option.gpu))
+        )
+        return Decision(routing, pools)
+
+    def _pool(self, item: _Placed, weight: float) -> Pool:
+        option = item.option
+        model = self._context.model_names[item.model]
+        gpu = self._context.supplies[option.gpu].name
+        shape = f"tp{option.tensor_parallel}"
+        if option.pipeline_parallel > 1:
+            shape += f"-pp{option.pipeline_parallel}"
+        return Pool(
+            name=f"{model}.{gpu}.{shape}",
+            model=model,
+            gpu=gpu,
+            tensor_parallel=option.tensor_parallel,
+            pipeline_parallel=option.pipeline_parallel,
+            replicas=item.replicas,
+            weight=weight,
+        )
+
+
+def _whole(replicas: float) -> int:
+    """Whole replicas that cover a fractional number; a hair above a whole one is not one more."""
+    return max(int(np.ceil(replicas - 1e-6)), 1)

@@ -1,0 +1,163 @@
+"""From trials to ranked plans: the feasible, nondominated ones, most balanced first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import boute
+from boute.context import Context
+from boute.errors import InfeasibleError
+from boute.metrics import is_maximised
+from boute.optimizer.constraints import misses
+from boute.optimizer.pareto import knee_order, nondominated
+from boute.optimizer.problem import MENDS
+from boute.optimizer.search import Search
+from boute.optimizer.trial import Trial
+from boute.plan.model import Alternative, Plan, PlannedModel, Source
+from boute.spec.load import rebase_spec
+
+__all__ = ["Origin", "front_trials", "make_plans", "nothing_feasible"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What plans of one run have in common: spec file, sampler and seed, the router's file."""
+
+    spec_file: Path
+    sampler: str
+    seed: int
+    router_file: Path
+    router_hash: str
+
+
+def front_trials(trials: Sequence[Trial]) -> list[Trial]:
+    """The feasible, nondominated trials, most balanced first.
+
+    Their order depends on what they are, not on when they were found.
+    """
+    good = sorted((trial for trial in trials if trial.feasible), key=_identity)
+    if not good:
+        return []
+    values = np.array([trial.values for trial in good])
+    front = [trial for trial, kept in zip(good, nondominated(values), strict=True) if kept]
+    return [front[index] for index in knee_order(np.array([trial.values for trial in front]))]
+
+
+def make_plans(trials: Sequence[Trial], context: Context, origin: Origin, folder: Path) -> list[Plan]:
+    """Plans named plan-01, plan-02, ... of front trials; `folder` is where they will be written."""
+    width = max(len(str(len(trials))), 2)
+    names = [f"plan-{rank:0{width}d}" for rank in range(1, len(trials) + 1)]
+    objectives = context.spec.objectives
+    values = [
+        {metric: trial.outcome.value(metric) for metric in objectives}
+        for trial in trials
+        if trial.outcome is not None
+    ]
+    alternatives = [
+        Alternative(plan=name, objectives=value) for name, value in zip(names, values, strict=True)
+    ]
+    return [
+        _plan(
+            trial,
+            name=name,
+            objectives=value,
+            alternatives=[other for other in alternatives if other.plan != name],
+            context=context,
+            origin=origin,
+            folder=folder,
+        )
+        for trial, name, value in zip(trials, names, values, strict=True)
+    ]
+
+
+def nothing_feasible(search: Search) -> InfeasibleError:
+    """Which constraint binds, and the best value of it that was reached."""
+    targets = search.problem.context.spec.targets
+    evaluated = [trial for trial in search.trials if trial.outcome is not None]
+    if not evaluated:
+        if search.nearest is None:
+            return InfeasibleError("no plan was tried", mend="raise --evaluations or --time-limit")
+        return InfeasibleError(
+            f"no plan is feasible: {search.nearest.constraint} binds; at best, "
+            f"{search.nearest.reason}",
+            mend=MENDS[search.nearest.constraint],
+        )
+    nearest = min(evaluated, key=lambda trial: trial.violation)
+    assert nearest.outcome is not None
+    missed = misses(nearest.outcome, targets)
+    binding = max(missed, key=lambda name: missed[name])
+    if binding == "stability":
+        lowest = min(trial.outcome.utilisation for trial in evaluated if trial.outcome)
+        return InfeasibleError(
+            "no plan is feasible: stability binds; the load is at best "
+            f"{lowest:.0%} of what the busiest pool carries",
+            mend="add GPUs or budget, or lower workload.rate_scale",
+        )
+    metric = {"quality_min": "quality", "budget_per_hour": "cost_per_hour"}.get(binding, binding)
+    reached = [trial.outcome.value(metric) for trial in evaluated if trial.outcome]
+    best = max(reached) if is_maximised(metric) else min(reached)
+    limit = getattr(targets, binding)
+    return InfeasibleError(
+        f"no plan is feasible: targets.{binding} binds; {limit:g} is asked, the best reached is "
+        f"{best:.4g} and the plan nearest to all targets has {nearest.outcome.value(metric):.4g}",
+        mend=f"ease targets.{binding}, add GPUs, or search longer",
+    )
+
+
+def _plan(
+    trial: Trial,
+    *,
+    name: str,
+    objectives: dict[str, float],
+    alternatives: list[Alternative],
+    context: Context,
+    origin: Origin,
+    folder: Path,
+) -> Plan:
+    assert trial.decision is not None
+    assert trial.outcome is not None
+    served = {pool.model for pool in trial.decision.pools}
+    routing = trial.decision.routing.model_copy(
+        update={
+            "router": os.path.relpath(origin.router_file, folder),
+            "router_hash": origin.router_hash,
+        }
+    )
+    return Plan(
+        name=name,
+        source=Source(
+            spec=os.path.relpath(origin.spec_file, folder),
+            spec_hash=context.spec_hash,
+            boute_version=boute.__version__,
+            sampler=origin.sampler,
+            seed=origin.seed,
+        ),
+        routing=routing,
+        models=[
+            PlannedModel(
+                name=member.name,
+                card=member.card.name,
+                huggingface_id=member.card.huggingface_id,
+                weights=member.choice.weights,
+                kv_cache=member.choice.kv_cache,
+            )
+            for member in context.family
+            if member.name in served
+        ],
+        pools=list(trial.decision.pools),
+        objectives=objectives,
+        predicted=trial.outcome,
+        alternatives=alternatives,
+        spec=rebase_spec(context.spec, context.folder, folder),
+    )
+
+
+def _identity(trial: Trial) -> tuple[tuple[float, ...], str]:
+    assert trial.values is not None
+    assert trial.decision is not None
+    return tuple(float(value) for value in trial.values), trial.decision.key

@@ -1,0 +1,46 @@
+"""GPUs that are left, node by node: a replica lives inside one node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from boute.context import Supply
+
+__all__ = ["Inventory"]
+
+
+class Inventory:
+    """Counts down the GPUs of each type as replicas are placed.
+
+    A replica goes to the node in which it leaves the least room, so that whole nodes stay free
+    for those that need them.
+    """
+
+    def __init__(self, supplies: Sequence[Supply]) -> None:
+        self._free = [_nodes(supply.count, supply.card.node_gpus) for supply in supplies]
+
+    def take(self, gpu: int, size: int, replicas: int) -> int:
+        """Place up to `replicas` of `size` GPUs of type `gpu`; how many found room."""
+        placed = 0
+        nodes = self._free[gpu]
+        while placed < replicas:
+            index = min(
+                (i for i, free in enumerate(nodes) if free >= size),
+                key=lambda i: nodes[i],
+                default=None,
+            )
+            if index is None:
+                break
+            fits = min(nodes[index] // size, replicas - placed)
+            nodes[index] -= fits * size
+            placed += fits
+        return placed
+
+    def left(self, gpu: int) -> int:
+        """GPUs of a type that are still free."""
+        return sum(self._free[gpu])
+
+
+def _nodes(count: int, size: int) -> list[int]:
+    whole, rest = divmod(count, size)
+    return [size] * whole + ([rest] if rest else [])

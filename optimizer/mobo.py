@@ -1,0 +1,168 @@
+"""Multi-objective Bayesian optimization over routing and deployment together.
+
+The first plans are the most promising of the analytic estimate, spread over its front, and a few
+of pure chance. Then rounds: fit the surrogate to all that was simulated, gather candidates, and
+take those with the largest expected gain in hypervolume. PyTorch is imported with the first such
+round, when plans are already on the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import moocore
+import numpy as np
+
+from boute.optimizer.candidates import CandidatePool, estimated_front
+from boute.optimizer.encoding import Point
+from boute.optimizer.features import Features
+from boute.optimizer.pareto import nondominated, spread
+from boute.optimizer.problem import Preview, Problem
+from boute.optimizer.seeds import greedy_points, placement_points
+from boute.optimizer.trial import Trial
+from boute.workload.arrays import Floats
+
+__all__ = ["Mobo"]
+
+PROMISING: Final = 12  # first plans that the estimate likes
+CHANCE: Final = 4  # first plans of pure chance, so that the surrogate sees where it is wrong
+SHORTLIST: Final = 160  # candidates that the acquisition compares in a round
+
+# Expected gain in normalised hypervolume below which nothing more is asked for.
+TOLERANCE: Final = 1e-7
+
+EXACT: Final = ("quality", "cost_per_hour")  # known before a plan is simulated
+_SMALLEST: Final = 1e-6  # of a metric that may be 0, where its logarithm is taken
+_WORST_SURPRISE: Final = 3.0  # in log units: an unstable plan's latency has no upper end
+
+
+class Mobo:
+    """Asks for seeds, then for what promises the largest gain."""
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self._problem = problem
+        self._seed = seed
+        self._pool = CandidatePool(problem)
+        self._features = Features(problem.context, problem.table)
+        self._trials: dict[str, Trial] = {}
+        self._first: list[Point] | None = None
+        targets = problem.context.spec.targets
+        uncertain = [name for name in problem.objectives if name not in EXACT]
+        uncertain += [name for name in targets.latency_limits() if name not in uncertain]
+        # There has to be something to learn: stability shows in the tail of E2E latency.
+        self._uncertain = uncertain or ["e2e_p95_s"]
+
+    def ask(self, count: int) -> list[Point]:
+        """Seeds first; then the candidates with the largest expected gain, or none."""
+        if self._first is None:
+            self._first = self._first_points()
+        waiting = [point for point in self._first if not self._tried(point)]
+        if waiting or len(self._trials) < 2:
+            return waiting[:count]
+        return self._promising(count)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Learn from the trials that were evaluated."""
+        for trial in trials:
+            if trial.decision is not None:
+                self._trials[trial.decision.key] = trial
+
+    def _tried(self, point: Point) -> bool:
+        return getattr(self._problem.decode(point), "key", None) in self._trials
+
+    def _first_points(self) -> list[Point]:
+        rng = np.random.default_rng([self._seed, 0])
+        self._pool.add(greedy_points(self._problem))
+        self._pool.add(placement_points(self._problem))
+        self._pool.add_random(256, seed=self._seed)
+        chance = [preview.point for preview in self._pool.previews.values()][-CHANCE:]
+        self._pool.refine(rounds=6, count=150, rng=rng)
+        front = estimated_front(list(self._pool.previews.values()))
+        best = spread(np.array([preview.values for preview in front]), PROMISING) if front else []
+        # The most balanced of the promising first: a user waits for the first feasible plan.
+        points = [front[index].point for index in best]
+        return points + [point for point in chance if point not in points]
+
+    def _promising(self, count: int) -> list[Point]:
+        from boute.optimizer.acquisition import choose
+
+        rng = np.random.default_rng([self._seed, len(self._trials)])
+        candidates = self._shortlist(rng)
+        if not candidates:
+            return []
+        tried = list(self._trials.values())
+        previews = [self._preview(trial) for trial in tried]
+        choice = choose(
+            self._data(previews),
+            self._logs(tried, previews),
+            self._data(candidates),
+            scale=self._problem.scale,
+            uncertain={
+                index: self._uncertain.index(name)
+                for index, name in enumerate(self._problem.objectives)
+                if name in self._uncertain
+            },
+            limits=self._limits(),
+            split=(self._features.routing, self._features.deployment),
+            count=count,
+            seed=int(rng.integers(2**31)),
+        )
+        if choice.gain < TOLERANCE:
+            return []
+        return [candidates[index].point for index in choice.chosen]
+
+    def _shortlist(self, rng: np.random.Generator) -> list[Preview]:
+        """Untried plans near the front of the estimate, layer by layer."""
+        good = [trial for trial in self._trials.values() if trial.feasible]
+        if good:
+            keep = nondominated(np.array([trial.values for trial in good]))
+            parents = [trial.point for trial, kept in zip(good, keep, strict=True) if kept]
+            self._pool.add_changes(parents, 200, rng)
+        self._pool.add_random(32, seed=int(rng.integers(2**31)))
+        self._pool.refine(rounds=1, count=100, rng=rng)
+        untried = [p for key, p in self._pool.previews.items() if key not in self._trials]
+        if len(untried) <= SHORTLIST:
+            return untried
+        values = np.array([np.append(p.values, p.violation) for p in untried])
+        # Missing a target by estimate counts like an objective: the estimate may be wrong.
+        layers = np.asarray(moocore.pareto_rank(values))
+        order = np.lexsort((rng.random(len(untried)), layers))
+        return [untried[index] for index in order[:SHORTLIST]]
+
+    def _preview(self, trial: Trial) -> Preview:
+        assert trial.decision is not None
+        key = trial.decision.key
+        if key not in self._pool.previews:
+            self._pool.add([trial.point])
+        return self._pool.previews[key]
+
+    def _logs(self, trials: Sequence[Trial], previews: Sequence[Preview]) -> Floats:
+        """Logarithms [n, U] of what was simulated, cut where surprise turns into nonsense."""
+        rows = []
+        for trial in trials:
+            assert trial.outcome is not None
+            rows.append([trial.outcome.value(name) for name in self._uncertain])
+        prior = self._priors(previews)
+        found = np.log(np.maximum(np.array(rows), _SMALLEST))
+        return np.clip(found, prior - _WORST_SURPRISE, prior + _WORST_SURPRISE)
+
+    def _priors(self, previews: Sequence[Preview]) -> Floats:
+        found = [[p.estimate.metrics[name] for name in self._uncertain] for p in previews]
+        return np.log(np.maximum(np.array(found), _SMALLEST))
+
+    def _data(self, previews: Sequence[Preview]) -> "Data":
+        from boute.optimizer.acquisition import Data
+
+        exact = np.array([name in EXACT for name in self._problem.objectives])
+        values = np.array([preview.values for preview in previews])
+        return Data(
+            features=np.array([self._features.of(preview.decision) for preview in previews]),
+            priors=self._priors(previews),
+            known=np.where(exact, values, np.nan),
+        )
+
+    def _limits(self) -> list[tuple[int, float]]:
+        limits = self._problem.context.spec.targets.latency_limits()
+        return [(self._uncertain.index(name), float(np.log(limit)))
+                for name, limit in limits.items()]  # fmt: skip

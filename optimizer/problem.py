@@ -1,0 +1,141 @@
+"""A spec made ready to be searched: what points mean, what they promise, what trials are worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from boute.context import Context
+from boute.errors import InfeasibleError
+from boute.metrics import is_maximised
+from boute.optimizer.constraints import misses
+from boute.optimizer.decoder import Decoder, Rejection
+from boute.optimizer.encoding import Encoding, Point
+from boute.optimizer.estimate import Estimate, Estimator
+from boute.optimizer.options import OptionTable
+from boute.optimizer.pareto import Scale
+from boute.optimizer.sobol_points import sobol_points
+from boute.optimizer.trial import Trial
+from boute.outcome import Outcome
+from boute.plan.decision import Decision
+from boute.workload.arrays import Floats
+
+__all__ = ["MENDS", "Preview", "Problem"]
+
+# Points that set the scale of objectives without a target. The same for every seed and sampler,
+# so that hypervolumes of one spec compare.
+_SCALE_POINTS: Final = 256
+_SCALE_SEED: Final = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """A decision with its estimate: normalised objectives [m] and relative misses of targets."""
+
+    point: Point
+    decision: Decision
+    estimate: Estimate
+    values: Floats
+    violation: float
+
+
+class Problem:
+    """Decoding, estimating and judging for one context.
+
+    Raises InfeasibleError when no model fits any GPU type.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.table = OptionTable(context)
+        self.encoding = Encoding(len(context.family), len(context.supplies))
+        self.objectives = tuple(context.spec.objectives)
+        self.decoder = Decoder(context, self.table)
+        self.estimator = Estimator(context, self.table)
+        self._decoded: dict[Point, Decision | Rejection] = {}
+        self.scale = self._make_scale()
+
+    def decode(self, point: Point) -> Decision | Rejection:
+        """What a point means; remembered, since samplers and the search both ask."""
+        if point not in self._decoded:
+            self._decoded[point] = self.decoder.decode(self.encoding.split(point))
+        return self._decoded[point]
+
+    def preview(self, point: Point, decision: Decision) -> Preview:
+        """What a decision promises before it is simulated."""
+        estimate = self.estimator.estimate(decision)
+        found = np.array([estimate.metrics[name] for name in self.objectives])
+        return Preview(
+            point, decision, estimate, self.scale.normalise(found), self._estimated_miss(estimate)
+        )
+
+    def evaluated(self, point: Point, decision: Decision, outcome: Outcome) -> Trial:
+        """The trial of a simulated decision."""
+        found = np.array([outcome.value(name) for name in self.objectives])
+        violation = sum(self.missed(outcome).values())
+        return Trial(point, decision, outcome, None, self.scale.normalise(found), violation)
+
+    def missed(self, outcome: Outcome) -> dict[str, float]:
+        """Constraints that an outcome misses, with the relative miss."""
+        return misses(outcome, self.context.spec.targets)
+
+    def rejected(self, point: Point, rejection: Rejection) -> Trial:
+        """The trial of a point that is no plan; it counts as worse than any that is."""
+        return Trial(point, None, None, rejection, None, 10.0 + rejection.shortfall)
+
+    def _estimated_miss(self, estimate: Estimate) -> float:
+        targets = self.context.spec.targets
+        miss = max(estimate.utilisation - 1.0, 0.0)
+        for metric, limit in targets.latency_limits().items():
+            miss += max(estimate.metrics[metric] / limit - 1.0, 0.0)
+        if targets.quality_min is not None:
+            miss += max(targets.quality_min / max(estimate.metrics["quality"], 1e-9) - 1.0, 0.0)
+        return miss
+
+    def _make_scale(self) -> Scale:
+        points = sobol_points(self.encoding.dimensions, _SCALE_POINTS, _SCALE_SEED)
+        decisions = [self.decode(point) for point in points]
+        estimates = [
+            self.estimator.estimate(found) for found in decisions if isinstance(found, Decision)
+        ]
+        if not estimates:
+            raise _explain_rejections([d for d in decisions if isinstance(d, Rejection)])
+        best, worst = zip(*(self._range(name, estimates) for name in self.objectives), strict=True)
+        return Scale(self.objectives, np.array(best), np.array(worst))
+
+    def _range(self, name: str, estimates: list[Estimate]) -> tuple[float, float]:
+        """Ideal and reference value of an objective: a target where there is one."""
+        targets = self.context.spec.targets
+        if name == "quality":
+            oracle = float(self.context.quality.max(axis=1).mean())
+            lowest = float(self.context.quality.mean(axis=0).min())
+            floor = targets.quality_min if targets.quality_min is not None else lowest
+            return max(oracle, floor + 0.01), min(floor, oracle - 0.01)
+        if name == "cost_per_hour":
+            whole = sum(s.count * s.price_per_hour for s in self.context.supplies)
+            return 0.0, min(targets.budget_per_hour or whole, whole)
+        if is_maximised(name):
+            rate = self.context.workload.rate_per_s if name == "goodput_per_s" else 1.0
+            return rate, 0.0
+        limit = targets.latency_limits().get(name)
+        if limit is not None:
+            return 0.0, limit
+        # The slower half of what chance finds is of no interest to anyone.
+        return 0.0, float(np.median([estimate.metrics[name] for estimate in estimates]))
+
+
+def _explain_rejections(rejections: list[Rejection]) -> InfeasibleError:
+    nearest = min(rejections, key=lambda rejection: rejection.shortfall)
+    return InfeasibleError(
+        f"no plan is feasible: {nearest.constraint} binds; at best, {nearest.reason}",
+        mend=MENDS[nearest.constraint],
+    )
+
+
+MENDS: Final = {
+    "memory": "add a GPU with more memory, or use fp8 or int4 weights",
+    "inventory": "add GPUs, or lower workload.rate_scale",
+    "budget": "raise targets.budget_per_hour, or add cheaper GPUs",
+}

@@ -1,0 +1,237 @@
+"""One study from a spec file to plans on disk: what `boute optimize` does, callable from Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from boute.context import Context, prepare
+from boute.errors import OutputError
+from boute.evaluate import latency_curves
+from boute.files import make_folder
+from boute.optimizer.front import Origin, front_trials, make_plans, nothing_feasible
+from boute.optimizer.problem import Problem
+from boute.optimizer.sampler import check_sampler, make_sampler
+from boute.optimizer.search import Limits, Search, Step
+from boute.optimizer.study import Study, StudyHeader
+from boute.optimizer.trial import Trial
+from boute.optimizer.workers import Workers
+from boute.plan.decision import decision_of
+from boute.plan.model import Plan
+from boute.plan.store import save_plan
+from boute.report.study_view import QUANTILES, Progress, StudyView, TrialView
+from boute.routing.apgr import router_report
+from boute.routing.score import fit_router
+from boute.spec.load import load_spec
+from boute.spec.model import Spec
+
+__all__ = ["Request", "Result", "Settings", "load_settings", "optimize", "search_context"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run. What is None is taken from the spec."""
+
+    spec_file: Path
+    out: Path
+    study_file: Path | None = None
+    sampler: str | None = None
+    evaluations: int | None = None
+    time_limit_s: float | None = None
+    seed: int | None = None
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What will be run: a request with what it leaves open taken from its spec."""
+
+    spec: Spec
+    sampler: str
+    seed: int
+    evaluations: int
+    time_limit_s: float | None
+
+    @property
+    def objectives(self) -> list[str]:
+        """The metrics that are traded off."""
+        return self.spec.objectives
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What came of it: the plans, best first, and the view that reports are made from."""
+
+    plans: tuple[Plan, ...]
+    view: StudyView
+    seconds: float
+
+
+def load_settings(request: Request) -> Settings:
+    """Read the spec of a request; raise InputError for a wrong spec or an unknown sampler."""
+    spec = load_spec(request.spec_file)
+    search = spec.search
+    return Settings(
+        spec=spec,
+        sampler=check_sampler(request.sampler or search.sampler),
+        seed=search.seed if request.seed is None else request.seed,
+        evaluations=request.evaluations or search.evaluations,
+        time_limit_s=request.time_limit_s or search.time_limit_s,
+    )
+
+
+def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: None) -> Result:
+    """Search, and write plans, tables, picture and report into `request.out`.
+
+    Raises InputError for wrong input, OutputError when something cannot be written, and
+    InfeasibleError when no plan meets what was asked; the study is kept in each case.
+    """
+    started = time.monotonic()
+    settings = load_settings(request)
+    spec = settings.spec
+    make_folder(request.out)
+    context = prepare(spec, request.spec_file.parent, where=str(request.spec_file))
+    header = StudyHeader(context.spec_hash, str(request.spec_file), tuple(spec.objectives))
+    deadline_s = None if settings.time_limit_s is None else started + settings.time_limit_s
+    with Study(_study_file(request), header) as study:
+        search = search_context(
+            context,
+            study,
+            settings.sampler,
+            settings.seed,
+            Limits(settings.evaluations, deadline_s),
+            request.workers,
+            on_step,
+        )
+    front = front_trials(search.trials)
+    if not front:
+        raise nothing_feasible(search)
+    plans = _write_plans(front, context, request, settings)
+    view = _view(search, front, plans, request, context)
+    _write_report(view, request.out)
+    return Result(tuple(plans), view, time.monotonic() - started)
+
+
+def search_context(
+    context: Context,
+    study: Study,
+    sampler: str,
+    seed: int,
+    limits: Limits,
+    workers: int = 1,
+    on_step: Callable[[Step], None] = lambda step: None,
+) -> Search:
+    """Search a prepared context within limits."""
+    with Workers(context, workers) as pool:
+        problem = Problem(context)
+        search = Search(
+            problem=problem,
+            study=study,
+            sampler=make_sampler(sampler, problem, seed),
+            workers=pool,
+            name=sampler,
+            seed=seed,
+            on_step=on_step,
+        )
+        search.run(limits)
+    return search
+
+
+def _study_file(request: Request) -> Path:
+    """The study asked for; else a new one beside the results, which --study can take up again."""
+    if request.study_file is not None:
+        return request.study_file
+    path = request.out / "study.db"
+    try:
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            (request.out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be replaced: {error.strerror}", where=str(path), mend="choose another --out"
+        ) from error
+    return path
+
+
+def _write_plans(
+    front: list[Trial], context: Context, request: Request, settings: Settings
+) -> list[Plan]:
+    folder = make_folder(request.out / "plans")
+    router_file = request.out / "router.npz"
+    router = fit_router(context.table, range(len(context.family)))
+    origin = Origin(
+        spec_file=request.spec_file,
+        sampler=settings.sampler,
+        seed=settings.seed,
+        router_file=router_file,
+        router_hash=router.save(router_file),
+    )
+    plans = make_plans(front, context, origin, folder)
+    for plan in plans:
+        save_plan(plan, folder / f"{plan.name}.yaml")
+    written = {f"{plan.name}.yaml" for plan in plans}
+    for old in folder.glob("plan-*.yaml"):
+        if old.name not in written:
+            old.unlink(missing_ok=True)
+    return plans
+
+
+def _view(
+    search: Search, front: list[Trial], plans: list[Plan], request: Request, context: Context
+) -> StudyView:
+    names = {
+        trial.decision.key: plan.name
+        for trial, plan in zip(front, plans, strict=True)
+        if trial.decision is not None
+    }
+    scale = search.problem.scale
+    return StudyView(
+        title=context.spec.workload.trace or "generated workload",
+        spec=context.spec,
+        spec_file=request.spec_file.name,
+        objectives=search.problem.objectives,
+        plans=tuple(plans),
+        trials=tuple(_trial_view(trial, names, search) for trial in search.trials),
+        progress=tuple(Progress(step.evaluations, step.hypervolume) for step in search.steps),
+        sampler=search.name,
+        seed=search.seed,
+        evaluations=len(search.trials),
+        infeasible_reasons=dict(sorted(search.rejections.items())),
+        latency_curves={
+            plan.name: latency_curves(decision_of(plan), context, QUANTILES) for plan in plans
+        },
+        router={
+            f"APGR, {pair.weak} against {pair.strong}": pair.apgr
+            for pair in router_report(context.table, context.score, range(len(context.family)))
+        },
+        reference_point={
+            name: float(value) for name, value in zip(scale.objectives, scale.worst, strict=True)
+        },
+    )
+
+
+def _trial_view(trial: Trial, names: dict[str, str], search: Search) -> TrialView:
+    assert trial.decision is not None
+    assert trial.outcome is not None
+    plan = names.get(trial.decision.key, "")
+    missed = search.problem.missed(trial.outcome)
+    return TrialView(
+        objectives={name: trial.outcome.value(name) for name in search.problem.objectives},
+        feasible=trial.feasible,
+        verdict=trial.outcome.verdict,
+        reason=f"misses {', '.join(sorted(missed))}" if missed else None,
+        on_front=bool(plan),
+        plan=plan,
+    )
+
+
+def _write_report(view: StudyView, out: Path) -> None:
+    from boute.report.html import write_report
+    from boute.report.png import write_front_png
+    from boute.report.tables import write_front_csv, write_front_json
+
+    write_front_csv(view, out / "front.csv")
+    write_front_json(view, out / "front.json")
+    write_front_png(view, out / "front.png")
+    write_report(view, out / "report.html")

@@ -1,0 +1,69 @@
+"""What a sampler is: something that is asked for points and told what came of them.
+
+Its answers depend on nothing but its seed and what it was told, in order: that is what lets a
+study be resumed by telling a fresh sampler what the study holds. It may be told points it never
+asked for (of another sampler, or of a process beside it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from boute.errors import InputError
+from boute.optimizer.encoding import Point
+from boute.optimizer.problem import Problem
+from boute.optimizer.trial import Trial
+
+__all__ = ["SAMPLERS", "Sampler", "check_sampler", "make_sampler"]
+
+
+class Sampler(Protocol):
+    """Ask and tell over the unit cube of a problem's encoding."""
+
+    def ask(self, count: int) -> list[Point]:
+        """Up to `count` points to try next; none when the sampler expects nothing more."""
+        ...
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Take in a batch of trials: rejected points and repeats included."""
+        ...
+
+
+def _mobo(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.mobo import Mobo
+
+    return Mobo(problem, seed)
+
+
+def _nsga2(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.nsga2 import Nsga2
+
+    return Nsga2(problem, seed)
+
+
+def _sobol(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.sobol import Sobol
+
+    return Sobol(problem, seed)
+
+
+SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
+    "mobo": _mobo,
+    "nsga2": _nsga2,
+    "sobol": _sobol,
+}
+
+
+def check_sampler(name: str) -> str:
+    """The name of a sampler that exists; raise InputError for another."""
+    if name not in SAMPLERS:
+        raise InputError(
+            f"unknown sampler {name}", where="--sampler", mend=f"choose {', '.join(SAMPLERS)}"
+        )
+    return name
+
+
+def make_sampler(name: str, problem: Problem, seed: int) -> Sampler:
+    """A sampler by name; raise InputError for an unknown one."""
+    return SAMPLERS[check_sampler(name)](problem, seed)

@@ -1,0 +1,151 @@
+"""The search loop: ask, decode, evaluate what is new, record, tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from boute.optimizer.decoder import Rejection
+from boute.optimizer.pareto import hypervolume
+from boute.optimizer.problem import Problem
+from boute.optimizer.sampler import Sampler
+from boute.optimizer.study import Batch, Study
+from boute.optimizer.trial import Trial
+from boute.optimizer.workers import Workers
+from boute.outcome import Outcome
+
+__all__ = ["Limits", "Search", "Step"]
+
+# Points asked together. It does not follow the number of workers, so that the same seed gives the
+# same front on any machine.
+BATCH: Final = 8
+
+# Batches in a row without a new plan after which the space counts as exhausted.
+_PATIENCE: Final = 50
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop: evaluations in the study, and the clock (`time.monotonic`) if any."""
+
+    evaluations: int
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a search stands after an evaluation."""
+
+    evaluations: int
+    hypervolume: float
+    trial: Trial
+
+
+@dataclass
+class Search:
+    """One run of a sampler on a study.
+
+    `trials` holds everything that was tried, in order, repeats left out; `steps` how the
+    hypervolume grew; `rejections` counts points that are no plan by the constraint that binds.
+    """
+
+    problem: Problem
+    study: Study
+    sampler: Sampler
+    workers: Workers
+    name: str
+    seed: int
+    on_step: Callable[[Step], None] = lambda step: None
+    trials: list[Trial] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    rejections: dict[str, int] = field(default_factory=dict)
+    nearest: Rejection | None = None
+    _known: dict[str, Outcome] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
+    _last_batch: int = 0
+    _volume: float = 0.0
+    _front: list[np.ndarray] = field(default_factory=list)
+
+    def run(self, limits: Limits) -> None:
+        """Take up what the study holds, then go on to the limits."""
+        for batch in self.study.batches():
+            self._known = self.study.outcomes()
+            self._finish(batch)
+        idle = 0
+        while idle < _PATIENCE and (left := limits.evaluations - len(self._seen)) > 0:
+            if limits.deadline_s is not None and time.monotonic() >= limits.deadline_s:
+                return
+            points = self.sampler.ask(min(BATCH, left))
+            if not points:
+                return
+            before = len(self._seen)
+            self._finish(self.study.add_batch(self.name, self.seed, points))
+            self._take_up_others()
+            idle = idle + 1 if len(self._seen) == before else 0
+
+    def _take_up_others(self) -> None:
+        """Learn what another process has added to the study meanwhile."""
+        self._known = self.study.outcomes()
+        for batch in self.study.batches():
+            if batch.id > self._last_batch and self._is_complete(batch):
+                self._finish(batch)
+
+    def _is_complete(self, batch: Batch) -> bool:
+        found = [self.problem.decode(point) for point in batch.points]
+        return all(isinstance(f, Rejection) or f.key in self._known for f in found)
+
+    def _finish(self, batch: Batch) -> None:
+        """Evaluate what is not known of a batch, record it, and tell the sampler."""
+        decoded = {point: self.problem.decode(point) for point in batch.points}
+        fresh = {
+            found.key: (point, found)
+            for point, found in reversed(decoded.items())
+            if not isinstance(found, Rejection) and found.key not in self._known
+        }
+        ordered = list(reversed(fresh.values()))
+        outcomes = self.workers.outcomes([decision for _, decision in ordered])
+        for (point, decision), outcome in zip(ordered, outcomes, strict=True):
+            self.study.add_trial(batch, point, decision, outcome)
+            self._known[decision.key] = outcome
+            self._note(self.problem.evaluated(point, decision, outcome))
+        told = [self._trial(point) for point in batch.points]
+        for trial in told:
+            self._note(trial)
+        self.sampler.tell(told)
+        self._last_batch = max(self._last_batch, batch.id)
+
+    def _trial(self, point: tuple[float, ...]) -> Trial:
+        found = self.problem.decode(point)
+        if isinstance(found, Rejection):
+            return self.problem.rejected(point, found)
+        return self.problem.evaluated(point, found, self._known[found.key])
+
+    def _note(self, trial: Trial) -> None:
+        """Keep a trial that is new, and the hypervolume with it."""
+        if trial.rejection is not None:
+            constraint = trial.rejection.constraint
+            self.rejections[constraint] = self.rejections.get(constraint, 0) + 1
+            if self.nearest is None or trial.rejection.shortfall < self.nearest.shortfall:
+                self.nearest = trial.rejection
+            return
+        assert trial.decision is not None
+        assert trial.values is not None
+        if trial.decision.key in self._seen:
+            return
+        self._seen.add(trial.decision.key)
+        self.trials.append(trial)
+        if trial.feasible:
+            self._front.append(trial.values)
+            self._volume = hypervolume(np.array(self._front))
+        step = Step(len(self._seen), self._volume, trial)
+        self.steps.append(step)
+        self.on_step(step)
+
+
+def feasible_values(trials: Sequence[Trial]) -> np.ndarray:
+    """Normalised objectives [n, m] of the trials that meet every constraint."""
+    return np.array([trial.values for trial in trials if trial.feasible])

@@ -1,0 +1,215 @@
+"""The study file: an append-only SQLite database of what was asked, tried and seen.
+
+It survives being killed at any moment: a batch of points is recorded before it is evaluated and
+each trial when it is done, each in a transaction of its own, and a search that finds a batch
+unfinished finishes it first. Two processes may share a file: SQLite serialises their writes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import ValidationError
+
+from boute.errors import OutputError, StudyError
+from boute.optimizer.encoding import Point
+from boute.outcome import Outcome
+from boute.plan.decision import Decision
+from boute.plan.model import Pool, Routing
+
+__all__ = ["Batch", "Study", "StudyHeader"]
+
+SCHEMA_VERSION = 1
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS header (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    schema_version INTEGER NOT NULL,
+    spec_hash TEXT NOT NULL,
+    spec_file TEXT NOT NULL,
+    objectives TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS batches (
+    id INTEGER PRIMARY KEY,
+    sampler TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    points TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS trials (
+    id INTEGER PRIMARY KEY,
+    batch INTEGER NOT NULL REFERENCES batches (id),
+    key TEXT NOT NULL UNIQUE,
+    point TEXT NOT NULL,
+    decision TEXT NOT NULL,
+    outcome TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class StudyHeader:
+    """What a study is about: the hash of its spec, the spec's file, the objectives."""
+
+    spec_hash: str
+    spec_file: str
+    objectives: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Points asked together, by which sampler with which seed."""
+
+    id: int
+    sampler: str
+    seed: int
+    points: tuple[Point, ...]
+
+
+class Study:
+    """A study on disk, or in memory when `path` is None.
+
+    Opening raises StudyError when the file is no study or belongs to another spec, and OutputError
+    when it cannot be written.
+    """
+
+    def __init__(self, path: Path | None, header: StudyHeader) -> None:
+        self._where = str(path) if path is not None else ":memory:"
+        if path is not None:
+            _make_parent(path)
+        with self._explained():
+            self._db = sqlite3.connect(self._where, timeout=60.0, isolation_level=None)
+        try:
+            with self._explained():
+                self._open(header)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def batches(self) -> list[Batch]:
+        """Batches in the order they were asked."""
+        with self._explained():
+            rows = self._db.execute("SELECT id, sampler, seed, points FROM batches ORDER BY id")
+            return [
+                Batch(number, sampler, seed, tuple(tuple(point) for point in json.loads(points)))
+                for number, sampler, seed, points in rows
+            ]
+
+    def add_batch(self, sampler: str, seed: int, points: list[Point]) -> Batch:
+        """Record points before they are evaluated."""
+        with self._explained():
+            cursor = self._db.execute(
+                "INSERT INTO batches (sampler, seed, points) VALUES (?, ?, ?)",
+                (sampler, seed, json.dumps(points)),
+            )
+        number = cursor.lastrowid
+        assert number is not None
+        return Batch(number, sampler, seed, tuple(points))
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """Outcomes by key of the decision, in the order they were evaluated."""
+        with self._explained():
+            rows = self._db.execute("SELECT key, outcome FROM trials ORDER BY id").fetchall()
+            return {key: Outcome.model_validate_json(text) for key, text in rows}
+
+    def add_trial(self, batch: Batch, point: Point, decision: Decision, outcome: Outcome) -> None:
+        """Record a trial; one with the same decision that is there already is kept instead."""
+        text = json.dumps(
+            {
+                "routing": decision.routing.model_dump(mode="json"),
+                "pools": [pool.model_dump(mode="json") for pool in decision.pools],
+            }
+        )
+        with self._explained():
+            self._db.execute(
+                "INSERT OR IGNORE INTO trials (batch, key, point, decision, outcome)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (batch.id, decision.key, json.dumps(point), text, outcome.model_dump_json()),
+            )
+
+    def trials(self) -> Iterator[tuple[Point, Decision, Outcome]]:
+        """All that was evaluated, in order: what a notebook or another tool wants to see."""
+        with self._explained():
+            rows = self._db.execute("SELECT point, decision, outcome FROM trials ORDER BY id")
+            for point, decision, outcome in rows.fetchall():
+                data = json.loads(decision)
+                yield (
+                    tuple(json.loads(point)),
+                    Decision(
+                        Routing.model_validate(data["routing"]),
+                        tuple(Pool.model_validate(pool) for pool in data["pools"]),
+                    ),
+                    Outcome.model_validate_json(outcome),
+                )
+
+    def _open(self, header: StudyHeader) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        # Each commit reaches the disk: a trial that was seen is not lost to a power cut.
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.executescript(_TABLES)
+        self._db.execute(
+            "INSERT OR IGNORE INTO header VALUES (1, ?, ?, ?, ?)",
+            (SCHEMA_VERSION, header.spec_hash, header.spec_file, json.dumps(header.objectives)),
+        )
+        version, spec_hash, spec_file = self._db.execute(
+            "SELECT schema_version, spec_hash, spec_file FROM header"
+        ).fetchone()
+        if version != SCHEMA_VERSION:
+            raise StudyError(
+                f"has schema version {version}, this boute reads {SCHEMA_VERSION}",
+                where=self._where,
+                mend="start a new study with --study FILE",
+            )
+        if spec_hash != header.spec_hash:
+            raise StudyError(
+                f"belongs to another spec or other data (it was started from {spec_file})",
+                where=self._where,
+                mend="give another --study FILE, or restore what was changed",
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite says into one line."""
+        try:
+            yield
+        except (sqlite3.OperationalError, sqlite3.IntegrityError) as error:
+            raise OutputError(
+                f"the study cannot be written: {error}",
+                where=self._where,
+                mend="free space or choose another --study",
+            ) from error
+        except (sqlite3.DatabaseError, json.JSONDecodeError, ValidationError) as error:
+            raise StudyError(
+                f"is not a study that can be read: {str(error).splitlines()[0]}",
+                where=self._where,
+                mend="start a new study with --study FILE",
+            ) from error
+
+
+def _make_parent(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make its folder: {error.strerror}", where=str(path), mend="choose another"
+        ) from error

@@ -1,0 +1,40 @@
+"""What a search has tried: one point, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from boute.optimizer.decoder import Rejection
+from boute.optimizer.encoding import Point
+from boute.outcome import Outcome
+from boute.plan.decision import Decision
+from boute.workload.arrays import Floats
+
+__all__ = ["Trial"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A point and what it is worth.
+
+    Either `rejection` says why the point is no plan, or `decision` and `outcome` are there and
+    `values` [m] holds the normalised objectives, to be minimised. `violation` is 0 for a trial
+    that meets every constraint, else the sum of relative misses.
+    """
+
+    point: Point
+    decision: Decision | None
+    outcome: Outcome | None
+    rejection: Rejection | None
+    values: Floats | None
+    violation: float
+
+    def __post_init__(self) -> None:
+        evaluated = self.decision is not None and self.outcome is not None
+        if evaluated == (self.rejection is not None) or evaluated != (self.values is not None):
+            raise ValueError("a trial is either rejected or evaluated")
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the trial meets every constraint."""
+        return self.rejection is None and self.violation == 0.0

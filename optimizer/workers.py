@@ -1,0 +1,78 @@
+"""Evaluating decisions here or side by side in processes.
+
+Results come in the order of the decisions, so that the number of workers changes nothing but the
+time. Workers are spawned, not forked: the parent may hold the threads of a BLAS.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+
+from boute.context import Context
+from boute.errors import BouteError
+from boute.evaluate import evaluate
+from boute.outcome import Outcome
+from boute.plan.decision import Decision
+
+__all__ = ["Workers"]
+
+_context: Context | None = None  # of this worker process
+
+
+class Workers:
+    """Evaluates in `count` processes; with one, in this process."""
+
+    def __init__(self, context: Context, count: int) -> None:
+        self._context = context
+        self._pool: ProcessPoolExecutor | None = None
+        if count > 1:
+            self._pool = ProcessPoolExecutor(
+                count,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start,
+                initargs=(context,),
+            )
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def outcomes(self, decisions: Sequence[Decision]) -> Iterator[Outcome]:
+        """The outcome of each decision, in order, as it becomes known."""
+        if self._pool is None:
+            for decision in decisions:
+                yield evaluate(decision, self._context.workload, self._context)
+            return
+        try:
+            yield from self._pool.map(_evaluate, decisions)
+        except BrokenProcessPool:
+            raise BouteError(
+                "a worker process was killed, perhaps for want of memory",
+                where="--workers",
+                mend="use fewer workers; a study goes on where it stopped",
+            ) from None
+
+
+def _start(context: Context) -> None:
+    global _context  # noqa: PLW0603 - what an initializer leaves to its process
+    _context = context
+    # Ctrl-C is the parent's to handle: it shuts the pool down.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _evaluate(decision: Decision) -> Outcome:
+    assert _context is not None
+    return evaluate(decision, _context.workload, _context)
