@@ -53,6 +53,8 @@ AICONFIGURATOR = {
 }
 # The fp8 kernels of vLLM 0.14 were half as fast as today's on H100; the H200 has its tensor cores.
 FP8_FROM = {"h200": ("h100_sxm", "0.24.0")}
+# GPU types without kernels and with end-to-end rows: the default, with an error of their own.
+UNFITTED = ("a10g", "mi300x")
 HELIX = {"a100-40gb": "a100", "l4": "l4", "t4": "t4", "v100-32gb": "v100"}
 LLAMA2_LAYER = 855_638_016.0  # parameters of one layer of Llama-2-70B
 LLAMA2_HIDDEN = 8192.0
@@ -60,6 +62,7 @@ LLAMA2_HIDDEN = 8192.0
 STEP_US = 400.0
 SEQUENCE_US = 5.0
 ELEMENTWISE_US = 12.0  # two norms, rotary, cache write and gated product, of LLMServingSim
+MEDIAN_SOURCE = "median of the fitted GPU types"
 UNMEASURED_ERROR = {"tpot_error": 0.3, "ttft_error": 0.5, "error_source": "not checked yet"}
 
 
@@ -101,11 +104,20 @@ def as_table(fitted: dict[str, Fit], old: Path) -> dict[str, object]:
         }
         for name, found in sorted(fitted.items())
     }
+    for name in UNFITTED:
+        meets_over_pcie = load_gpu(name, Path()).interconnect.topology == "pcie"
+        gpus[name] = {
+            **median,
+            "links": dict(links[meets_over_pcie]),
+            **host,
+            "source": MEDIAN_SOURCE,
+            **errors.get(name, UNMEASURED_ERROR),
+        }
     default = {
         **median,
         "links": dict(links[False]),
         **host,
-        "source": "median of the fitted GPU types",
+        "source": MEDIAN_SOURCE,
         **errors.get("default", UNMEASURED_ERROR),
     }
     return {

@@ -20,4 +20,9 @@ def kernel(function: F) -> F:
 
     `fastmath` stays off: the same seed has to give the same bytes on every machine.
     """
-    return cast("F", numba.njit(cache=True, error_model="numpy")(function))
+    try:
+        compiled = numba.njit(cache=True, error_model="numpy")(function)
+    except RuntimeError:
+        # There is nowhere to keep a cache: a read-only installation, or code typed in a shell.
+        compiled = numba.njit(error_model="numpy")(function)
+    return cast("F", compiled)

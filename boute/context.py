@@ -89,6 +89,11 @@ def prepare(spec: Spec, folder: Path, *, where: str = "boute.yaml") -> Context:
 
     `where` is what the spec is called in messages.
     """
+    with _named(where):
+        return _prepare(spec, folder, where)
+
+
+def _prepare(spec: Spec, folder: Path, where: str) -> Context:
     family = _family(spec, folder)
     names = tuple(member.name for member in family)
     supplies = tuple(
@@ -122,11 +127,31 @@ def prepare(spec: Spec, folder: Path, *, where: str = "boute.yaml") -> Context:
     )
 
 
+@contextmanager
+def _named(spec_file: str) -> Iterator[None]:
+    """Put the spec's file before an error whose place is one of the spec's keys."""
+    try:
+        yield
+    except InputError as error:
+        if not _is_key(error.where):
+            raise
+        where = f"{spec_file}: {error.where}"
+        raise type(error)(error.problem, where=where, mend=error.mend) from None
+
+
+def _is_key(where: str) -> bool:
+    section, _, key = where.partition(" ")[0].partition(".")
+    field = Spec.model_fields.get(section.partition("[")[0])
+    inner = getattr(field.annotation, "model_fields", {}) if field is not None else {}
+    return field is not None and (not key or not inner or key.partition(".")[0] in inner)
+
+
 def _family(spec: Spec, folder: Path) -> tuple[FamilyMember, ...]:
-    members = [
-        FamilyMember(choice, load_model(choice.card or choice.name, folder))
-        for choice in spec.models
-    ]
+    members = []
+    for index, choice in enumerate(spec.models):
+        with _at(f"models[{index}]"):
+            card = load_model(choice.card or choice.name, folder)
+        members.append(FamilyMember(choice, card))
     return tuple(sorted(members, key=_bytes_per_token))
 
 

@@ -15,6 +15,8 @@ The message of each is one line: where it happened, what is wrong, how to mend i
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "ProfileError",
     "SpecError",
     "StudyError",
+    "nearest",
 ]
 
 
@@ -48,11 +51,23 @@ class BouteError(Exception):
     def __str__(self) -> str:
         line = f"{self.where}: {self.problem}" if self.where else self.problem
         line = f"{line}; {self.mend}" if self.mend else line
-        return " ".join(line.split())
+        # A key or a file name can hold anything, and a line of a terminal should not.
+        return "".join(char if char.isprintable() else "?" for char in " ".join(line.split()))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only fields would be lost on the way back from a worker process.
         return (_rebuild, (type(self), self.problem, self.where, self.mend))
+
+
+def nearest(name: str, known: Iterable[str], kind: str) -> str:
+    """A mend for a name that is not known: the nearest known one, or a list of them."""
+    names = list(known)
+    folded = {known_name.lower(): known_name for known_name in names}
+    close = difflib.get_close_matches(name[:100].lower(), folded, n=1)
+    if close:
+        return f"did you mean {folded[close[0]]}?"
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return f"known {kind}: {', '.join(names[:12])}{more}" if names else "remove it"
 
 
 def _rebuild(kind: type[BouteError], problem: str, where: str, mend: str) -> BouteError:

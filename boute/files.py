@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import secrets
 import tempfile
 from pathlib import Path
 
@@ -19,20 +21,20 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write through a temporary file, fsync and rename; raise OutputError and leave no remains."""
-    temporary: str | None = None
+    # A part of the name tells whose it is; all of it could make the name too long.
+    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(8)}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
         raise _output_error(path, error) from error
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> Path:
@@ -41,7 +43,7 @@ def make_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _output_error(path, error) from error
     return path
 
@@ -50,8 +52,8 @@ def read_bytes(path: Path, *, error: type[InputError] = InputError) -> bytes:
     """Read a file; raise `error` when it cannot be read."""
     try:
         return path.read_bytes()
-    except OSError as problem:
-        reason = (problem.strerror or str(problem)).lower()
+    except (OSError, ValueError) as problem:
+        reason = _reason(problem)
         raise error(f"cannot be read: {reason}", where=str(path), mend="check the path") from None
 
 
@@ -75,14 +77,11 @@ def sha256_of(*parts: bytes | str) -> str:
     return digest.hexdigest()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _output_error(path: Path, error: OSError | ValueError) -> OutputError:
+    mend = "free space or choose another place"
+    return OutputError(f"cannot be written: {_reason(error)}", where=str(path), mend=mend)
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
-    reason = (error.strerror or str(error)).lower()
-    return OutputError(
-        f"cannot be written: {reason}", where=str(path), mend="free space or choose another --out"
-    )
+def _reason(error: OSError | ValueError) -> str:
+    """The system's words; a ValueError is a path that no file can have, as one with a NUL."""
+    return str(getattr(error, "strerror", None) or error).lower()

@@ -21,6 +21,7 @@ from botorch.sampling.normal import SobolQMCNormalSampler
 from torch import Tensor
 
 from boute.optimizer.pareto import Scale
+from boute.optimizer.partition import CompiledPartitioning
 from boute.optimizer.surrogate import LOG_UNIT, fit_surrogate
 from boute.workload.arrays import Floats
 
@@ -57,6 +58,14 @@ class Choice:
 
     chosen: list[int]
     gain: float
+
+
+class _NoisyExpectedHypervolumeImprovement(qLogNoisyExpectedHypervolumeImprovement):  # type: ignore[misc]
+    """BoTorch's acquisition, its boxes cut by compiled code."""
+
+    def _set_cell_bounds(self, num_new_points: int) -> None:
+        self.p_class = CompiledPartitioning
+        super()._set_cell_bounds(num_new_points)
 
 
 class _Objective(MCMultiOutputObjective):  # type: ignore[misc]
@@ -107,7 +116,7 @@ def choose(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = fit_surrogate(tried.rows(), torch.from_numpy(logs / LOG_UNIT), *split)
-            acquisition = qLogNoisyExpectedHypervolumeImprovement(
+            acquisition = _NoisyExpectedHypervolumeImprovement(
                 model=model,
                 ref_point=[-1.0] * len(scale.objectives),
                 X_baseline=tried.rows(),

@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["estimate"]
 
 
-def estimate(
-    model: Annotated[
-        str | None, typer.Option(help="A card, a Hugging Face id or a config.json.")
-    ] = (None),
+def estimate(  # noqa: PLR0917 - typer makes options of them
+    model: Annotated[str | None, typer.Option(help="A card, a Hugging Face id, a file.")] = None,
     gpu: Annotated[str | None, typer.Option(help="A GPU card by name or path.")] = None,
     tp: Annotated[int, typer.Option(help="Tensor parallelism.")] = 1,
     pp: Annotated[int, typer.Option(help="Pipeline parallelism.")] = 1,
@@ -31,7 +29,7 @@ def estimate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Predict TTFT, TPOT, tokens per second and KV use of one replica, with the stated error."""
-    given = {
+    given: dict[str, object] = {
         "model": model,
         "gpu": gpu,
         "tp": tp,
@@ -66,25 +64,31 @@ def _estimate_one(given: dict[str, object], *, as_json: bool) -> None:
     print(
         f"{case.model} on {case.tp * case.pp} x {case.gpu}, {case.concurrency} requests at a time"
     )
-    print(f"TTFT      {steady.ttft_s * 1e3:10.1f} ms   within {found.ttft_error:.0%}")
-    print(f"TPOT      {steady.tpot_s * 1e3:10.2f} ms   within {found.tpot_error:.0%}")
+    print(f"TTFT      {steady.ttft_s * 1e3:10.1f} ms   mean error {found.ttft_error:.0%}")
+    print(f"TPOT      {steady.tpot_s * 1e3:10.2f} ms   mean error {found.tpot_error:.0%}")
     print(f"output    {steady.tokens_per_s:10.1f} tokens/s")
     print(f"requests  {steady.requests_per_s:10.3f} /s, {steady.running:.1f} running")
     print(f"KV use    {steady.kv_use:10.1%}")
-    print(f"mean absolute error: {found.error_source}")
+    print(f"errors: {found.error_source}")
 
 
 def _estimate_file(path: Path, options: dict[str, object], *, as_json: bool) -> None:
-    import csv as csv_module
-    import sys
-
     from boute.cli.console import print_json
 
     columns, rows = _read_cases(path)
     results = [_row(row, options, f"{path}:{line}", path.parent) for line, row in rows]
     if as_json:
         print_json(results)
-        return
+    else:
+        _print_csv(columns, results)
+    if all(result["error"] for result in results):
+        raise typer.Exit(2)
+
+
+def _print_csv(columns: list[str], results: list[dict[str, object]]) -> None:
+    import csv as csv_module
+    import sys
+
     fields = [*columns, *(name for name in results[0] if name not in columns)]
     writer = csv_module.DictWriter(sys.stdout, fields, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()

@@ -187,17 +187,21 @@ def _shape_reason(
     model: ModelCard, gpu: GpuCard, tp: int, pp: int, max_model_len: int
 ) -> str | None:
     """Why this parallelism cannot be, leaving memory aside."""
-    if tp < 1 or pp < 1 or tp & (tp - 1):
-        return f"tensor parallel {tp} should be a power of two, pipeline parallel {pp} at least 1"
-    if tp * pp > gpu.node_gpus:
-        return f"needs {tp * pp} GPUs in one node, a node of {gpu.name} has {gpu.node_gpus}"
-    if model.num_attention_heads % tp:
-        return f"{model.num_attention_heads} attention heads cannot be split over {tp} GPUs"
-    if pp > model.num_hidden_layers:
-        return f"{model.num_hidden_layers} layers cannot be split into {pp} stages"
-    if max_model_len > model.max_position_embeddings:
-        return (
-            f"a request can be {max_model_len} tokens, "
-            f"{model.name} takes {model.max_position_embeddings}"
-        )
-    return None
+    longest = model.max_position_embeddings
+    checks = {
+        f"tensor parallelism should be a power of two, it is {tp}": tp < 1 or tp & (tp - 1) != 0,
+        f"pipeline parallelism should be at least 1, it is {pp}": pp < 1,
+        f"needs {tp * pp} GPUs in one node, a node of {gpu.name} has {gpu.node_gpus}": (
+            tp * pp > gpu.node_gpus
+        ),
+        f"{model.num_attention_heads} attention heads cannot be split over {tp} GPUs": (
+            model.num_attention_heads % max(tp, 1) != 0
+        ),
+        f"{model.num_hidden_layers} layers cannot be split into {pp} stages": (
+            pp > model.num_hidden_layers
+        ),
+        f"a request can be {max_model_len} tokens, {model.name} takes {longest}": (
+            max_model_len > longest
+        ),
+    }
+    return next((reason for reason, broken in checks.items() if broken), None)

@@ -78,7 +78,7 @@ def _run(
     `limits` are stages, sequences, tokens a step and cached tokens; `means` input and output.
     """
     state = np.zeros((users, N_COLUMNS), dtype=np.int64)
-    arrival_s = np.arange(users) * STAGGER_S
+    arrival_s = STAGGER_S * np.arange(users, dtype=np.float64)
     first_s = np.zeros(users)
     for user in range(users):
         _send(state[user], user, means)
@@ -186,7 +186,5 @@ def _step_s(costs: NDArray[np.float64], state: NDArray[np.int64], stages: int) -
     if batch == 0.0:
         return 0.0
     flight = min(float(stages), batch)
-    return stages * (
-        step_fixed_s(costs, tokens / flight, sequences / flight)
-        + (costs[PAIR_S] * pairs + costs[CONTEXT_S] * context) / flight
-    )
+    each_s = (costs[PAIR_S] * pairs + costs[CONTEXT_S] * context) / flight
+    return float(stages * (step_fixed_s(costs, tokens / flight, sequences / flight) + each_s))

@@ -28,10 +28,10 @@ from boute.spec.model import Engine, ModelChoice
 
 __all__ = ["Case", "Estimate", "case_from", "estimate_case", "find_model", "vllm_engine"]
 
-# A request longer than this or a busier replica is a slip of the pen, and would take minutes.
+# Beyond these a case is a slip of the pen, and stepping through it would take minutes.
 MOST_TOKENS = 1_000_000
 MOST_USERS = 4096
-MOST_STEPS = 200_000_000
+MOST_STEPPED = 100_000_000
 
 
 class Case(Document):
@@ -67,14 +67,14 @@ def case_from(given: Mapping[str, object], *, where: str) -> Case:
     return check_document(filled, Case, where=where)
 
 
-def estimate_case(case: Case, folder: Path) -> Estimate:
-    """Predict one case; paths are relative to `folder`.
+def estimate_case(case: Case, folder: Path, *, model: ModelCard | None = None) -> Estimate:
+    """Predict one case; paths are relative to `folder`, and a `model` given stands for its name.
 
     Raises InputError for what cannot be understood and InfeasibleError for what cannot run.
     """
-    model = find_model(case.model, folder)
+    model = model or find_model(case.model, folder)
     gpu = load_gpu(case.gpu, folder)
-    if case.concurrency * case.output_tokens * case.concurrency > MOST_STEPS:
+    if case.concurrency * case.output_tokens > MOST_STEPPED:
         raise InputError(
             f"{case.concurrency} users with {case.output_tokens} tokens take too long to step "
             "through",

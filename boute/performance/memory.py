@@ -1,11 +1,12 @@
 """What fits on the GPUs of a replica: weights, reserves and the blocks left for the KV cache.
 
 Follows how vLLM divides a GPU: of `gpu_memory_utilization` times the memory, weights come first,
-then what its profiling run finds for activations, sampler and CUDA graphs, and the rest is cache.
-The reserve was calibrated on three start-ups of vLLM on one H100 (in GiB: Llama-3.1-8B weights
-14.99, reserve 4.76, cache 51.38; Llama-3.3-70B-FP8 at tensor parallel 2, per GPU, 33.88, 4.84,
-32.0; Qwen3-32B at 16k 61.03, 5.64, 4.45), run with vLLM's defaults for that GPU, 8192 tokens and
-1024 sequences.
+then the peak of its profiling run, and the rest is cache. That peak is the sampler's for all but
+small vocabularies. It was calibrated on four start-ups (weights, reserve and cache in GiB): on one
+H100, with vLLM's defaults there of 8192 tokens and 1024 sequences, Llama-3.1-8B 14.99, 4.76, 51.38;
+Llama-3.3-70B-FP8 at tensor parallel 2, per GPU, 33.88, 4.84, 32.0; Qwen3-32B 61.03, 5.64, 4.45; and
+on an RTX 4090 with 2048 tokens and 256 sequences Llama-3.1-8B with a cache of 5.05
+(LLMServingSim 5daddb2). CUDA graphs come on top of what vLLM is given and are not counted.
 """
 
 from __future__ import annotations
@@ -27,17 +28,18 @@ GIB = 2.0**30
 # Four-bit weights carry a 16-bit scale and zero for each group of 128 (GPTQ, AWQ).
 WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "int4": 0.5 + 4.0 / 128}
 KV_BYTES = {"bf16": 2.0, "fp8": 1.0}
-# CUDA context, libraries, collectives' buffers and captured graphs: the constant of the fit.
-RUNTIME_GIB = 2.09
 # What nvidia-smi counts as memory and CUDA does not offer (81559 MiB against 79.1 GiB on H100).
 DRIVER_GIB = 0.5
-# Sampling holds logits, their softmax, a sorted copy and its running sum in fp32.
-SAMPLER_BYTES = 16.0
+# Sampling a dummy batch: logits, softmax, sorted values and indices, running sums and masks come to
+# ten fp32 copies of sequences x vocabulary.
+SAMPLER_BYTES = 39.0
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
     """The fullest GPU of a replica, in bytes; `kv_blocks` hold `kv_tokens` tokens.
+
+    `overhead_bytes` is what the driver keeps.
 
     `reason` says why no replica of this shape can serve, and is None when one can.
     """
@@ -67,11 +69,11 @@ def memory_plan(
     Every layer's cache is counted in full, windowed layers too, which is what vLLM does without
     its hybrid allocator: with sliding windows the cache holds more than is said here.
     """
-    usable = (gpu.memory_gib - DRIVER_GIB) * engine.gpu_memory_utilization * GIB
+    overhead = min(DRIVER_GIB, gpu.memory_gib) * GIB
+    usable = (gpu.memory_gib * GIB - overhead) * engine.gpu_memory_utilization
     held = weights_bytes(model, tp, pp, weights)
     activation = _activation_bytes(model, tp, engine)
-    overhead = RUNTIME_GIB * GIB
-    free = max(0.0, usable - held - activation - overhead)
+    free = max(0.0, usable - held - activation)
     layers = math.ceil(model.num_hidden_layers / pp)
     token_bytes = layers * kv_elements(model, tp) * KV_BYTES[kv_cache]
     blocks = int(free // (token_bytes * engine.block_size))
@@ -80,9 +82,9 @@ def memory_plan(
     reason = None
     if held > usable:
         reason = f"needs {held / GIB:.1f} GiB of weights per GPU, {room}"
-    elif held + activation + overhead >= usable:
+    elif held + activation >= usable:
         reason = (
-            f"needs {held / GIB:.1f} GiB of weights and {(activation + overhead) / GIB:.1f} GiB of "
+            f"needs {held / GIB:.1f} GiB of weights and {activation / GIB:.1f} GiB of "
             f"reserve per GPU, {room}"
         )
     elif tokens < max_model_len:
@@ -103,7 +105,7 @@ def weights_bytes(model: ModelCard, tp: int, pp: int, weights: str) -> float:
 
 
 def _activation_bytes(model: ModelCard, tp: int, engine: Engine) -> float:
-    """Peak of the profiling run: the widest layer on a full batch, then sampling."""
+    """Peak of the profiling run: the widest layer on a full batch, or sampling after it."""
     inner = model.intermediate_size if model.dense_layers or not model.num_experts else 0
     sparse = (
         model.num_experts_per_tok * model.moe_intermediate_size
@@ -111,5 +113,5 @@ def _activation_bytes(model: ModelCard, tp: int, engine: Engine) -> float:
     )
     scattered = model.hidden_size * model.num_experts_per_tok if model.num_experts else 0
     per_token = model.hidden_size + 3.0 * max(inner, sparse) / tp + scattered
-    tokens = engine.max_num_batched_tokens * per_token * 2.0
-    return tokens + engine.max_num_seqs * model.vocab_size * SAMPLER_BYTES
+    forward = engine.max_num_batched_tokens * per_token * 2.0
+    return max(forward, engine.max_num_seqs * model.vocab_size * SAMPLER_BYTES)

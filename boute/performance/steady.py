@@ -108,7 +108,7 @@ def _limits(replica: Replica, lengths: Lengths) -> Limits:
 def _decode_s(costs: NDArray[np.float64], stages: float, batch: float, context: float) -> float:
     """Seconds from token to token for `batch` sequences, spread over the stages in flight."""
     each = batch / min(stages, batch)
-    return stages * (step_fixed_s(costs, each, each) + costs[CONTEXT_S] * each * context)
+    return float(stages * (step_fixed_s(costs, each, each) + costs[CONTEXT_S] * each * context))
 
 
 @kernel
@@ -140,7 +140,7 @@ def _capacity(costs: NDArray[np.float64], limits: Limits, moments: Moments) -> f
     # Prompts alone, in steps filled to the token budget.
     full_s = step_fixed_s(costs, budget, max(1.0, budget / input_tokens))
     prompt_s = full_s * input_tokens / budget + costs[PAIR_S] * input_square / 2.0
-    return min(shared, 1.0 / prompt_s)
+    return float(min(shared, 1.0 / prompt_s))
 
 
 @kernel

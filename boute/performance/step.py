@@ -85,7 +85,7 @@ def step_fixed_s(costs: NDArray[np.float64], tokens: float, sequences: float) ->
         # Tokens pick experts evenly: a share 1 - (1 - k/E)^tokens of them is read.
         touched = 1.0 - math.exp(costs[EXPERT_LOG_MISS] * tokens)
         seconds += _roofline_s(costs[EXPERT_TOKEN_S] * tokens, costs[EXPERT_WEIGHT_S] * touched)
-    return seconds
+    return float(seconds)
 
 
 @kernel
@@ -96,7 +96,8 @@ def step_fixed_j(costs: NDArray[np.float64], tokens: float, sequences: float) ->
     arithmetic adds its own share, so that a step bound by arithmetic draws about peak power.
     """
     busy_s = step_fixed_s(costs, tokens, sequences) - costs[FLOOR_S]
-    return costs[BUSY_W] * busy_s + costs[TOKEN_J] * tokens + costs[SEQUENCE_J] * sequences
+    arithmetic_j = costs[TOKEN_J] * tokens + costs[SEQUENCE_J] * sequences
+    return float(costs[BUSY_W] * busy_s + arithmetic_j)
 
 
 @kernel

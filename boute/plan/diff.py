@@ -131,7 +131,8 @@ def _pools(a: Plan, b: Plan) -> list[str]:
             lines.append(f"Resized: {where}, {count} to {_replicas(after)} replicas.")
         if before and after and not _same_weight(before, after):
             lines.append(
-                f"{where} takes {_weight(before):.1%} to {_weight(after):.1%} of its load."
+                f"Of the queries of {key[0]}, {key[1]} takes {_weight(after):.1%}"
+                f" instead of {_weight(before):.1%}."
             )
     return lines
 

@@ -44,13 +44,13 @@ class TargetMargin:
 
     @property
     def met(self) -> bool:
-        """Whether the prediction is within the limit."""
-        return self.margin >= 0
+        """Whether the prediction is within the limit, give or take the rounding of a sum."""
+        return self.margin >= -1e-9
 
     def line(self) -> str:
         """The target in words."""
         bound = "at least" if is_maximised(self.metric) else "at most"
-        room = f"{self.margin:.0%} to spare" if self.met else f"missed by {-self.margin:.0%}"
+        room = f"{abs(self.margin):.0%} to spare" if self.met else f"missed by {-self.margin:.0%}"
         value = metric_text(self.metric, self.predicted)
         limit = metric_text(self.metric, self.limit)
         return f"{metric_label(self.metric)}: {value}, asked {bound} {limit} ({room})."
@@ -84,7 +84,7 @@ class NextBetter:
             for metric, values in self.changes.items()
             if metric != self.objective
         ]
-        return f"{label}: {self.plan} goes from {own}, for {'; '.join(others)}."
+        return f"{label}: {self.plan} takes it from {own}, for {'; '.join(others)}."
 
 
 @dataclass(frozen=True)

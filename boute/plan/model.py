@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,7 +13,7 @@ from boute.spec.model import Name, Spec, Weights
 
 __all__ = ["SCHEMA_VERSION", "Alternative", "Plan", "PlannedModel", "Pool", "Routing", "Source"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -45,6 +45,8 @@ class Routing(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> Routing:
+        if len(set(self.models)) != len(self.models):
+            raise ValueError("models should differ")
         if len(self.fractions) != len(self.models):
             raise ValueError("fractions should have one entry a model")
         if not math.isclose(sum(self.fractions), 1.0, abs_tol=1e-6):
@@ -116,6 +118,8 @@ class Plan(Document):
     @model_validator(mode="after")
     def _pools_serve_the_routing(self) -> Plan:
         check_pools(self.routing, self.pools)
+        if set(self.routing.models) != set(self.spec.model_names):
+            raise ValueError("routing.models should be the models of the spec, in order of cost")
         names = {model.name for model in self.models}
         for pool in self.pools:
             if pool.model not in names:
@@ -130,6 +134,9 @@ def check_pools(routing: Routing, pools: list[Pool]) -> None:
     names = [pool.name for pool in pools]
     if len(set(names)) != len(names):
         raise ValueError("two pools have one name")
+    for pool in pools:
+        if pool.model not in routing.models:
+            raise ValueError(f"pool {pool.name} serves {pool.model}, which is not in the routing")
     for model, fraction in zip(routing.models, routing.fractions, strict=True):
         weights = [pool.weight for pool in pools if pool.model == model]
         if fraction > 0 and not weights:

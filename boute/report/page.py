@@ -29,6 +29,11 @@ SAMPLERS: Final = {
     "nsga2": "NSGA-II, an evolutionary search",
     "sobol": "a Sobol sequence, evenly spread points without learning",
 }
+_HEADINGS: Final = {
+    "cost_per_hour": "Cost per hour",
+    "cost_per_million_tokens": "Cost per million tokens",
+    "energy_j_per_token": "Energy per token",
+}
 _LATENCY_ROWS: Final = {
     "ttft": "Time to first token",
     "tpot": "Time per output token",
@@ -98,7 +103,7 @@ def page_text(view: StudyView) -> dict[str, Any]:
         "found": _found(view),
         "tiles": _tiles(view.chosen.predicted),
         "asked": _asked(view),
-        "objectives": [_heading(metric) for metric in view.objectives],
+        "objectives": [_HEADINGS.get(each) or metric_label(each) for each in view.objectives],
         "front": [_front_row(view, plan) for plan in view.plans],
         "plans": [_plan(plan, plan is view.chosen) for plan in view.plans],
         "searched": _searched(view),
@@ -182,10 +187,6 @@ def _objective_text(metric: str) -> str:
     return f"{metric_label(metric)} ({'higher' if is_maximised(metric) else 'lower'} is better)"
 
 
-def _heading(metric: str) -> str:
-    return "Cost per hour" if metric == "cost_per_hour" else metric_label(metric)
-
-
 def _model_text(spec: Spec, name: str) -> str:
     choice = next(choice for choice in spec.models if choice.name == name)
     return f"{name} ({choice.weights})"
@@ -219,8 +220,8 @@ def _front_row(view: StudyView, plan: Plan) -> dict[str, Any]:
         "shares": shares,
         "pools": ", ".join(pool_text(pool) for pool in plan.pools),
         "objectives": [
-            metric_text(m, plan.predicted.value(m)).removesuffix(" per hour")
-            for m in view.objectives
+            metric_text(metric, plan.predicted.value(metric)).split(" per ")[0]
+            for metric in view.objectives
         ],
         "verdict": plan.predicted.verdict,
     }

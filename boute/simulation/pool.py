@@ -16,7 +16,16 @@ from boute.compiled import kernel
 from boute.performance.replica import Replica
 from boute.simulation.pipelined import run_batches
 from boute.simulation.single import run_steps
-from boute.simulation.state import ENGINE, NOBODY, REQUEST, Engine, Pipelines, Pool, enqueue, ongoing
+from boute.simulation.state import (
+    ENGINE,
+    NOBODY,
+    REQUEST,
+    Engine,
+    Pipelines,
+    Pool,
+    enqueue,
+    ongoing,
+)
 
 __all__ = ["PoolRun", "draw_candidates", "fits", "simulate_pool"]
 

@@ -203,6 +203,7 @@ def run_reference(
     arrival_s: Sequence[float],
     input_tokens: Sequence[int],
     output_tokens: Sequence[int],
+    *,
     max_batches: float = math.inf,
 ) -> tuple[list[Engine], list[Request]]:
     """Run requests that fit a replica, each on one of its two candidates [N, 2].

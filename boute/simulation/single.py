@@ -73,9 +73,7 @@ def _quiet_steps(requests: Records, engine: Engine, due: Ints) -> int:
 
 
 @kernel
-def _stretch(
-    costs: Floats, engine: Engine, growth: Ints, steps: int, until_s: float
-) -> None:
+def _stretch(costs: Floats, engine: Engine, growth: Ints, steps: int, until_s: float) -> None:
     """Run up to `steps` steps of decoding alone: those that start before `until_s`.
 
     Step i reads context + decoding * (i + 1) tokens, so the first m steps take
@@ -88,7 +86,7 @@ def _stretch(
     last = steps - 1
     if last * (flat_s + last * slope_s) >= gap_s:
         root = 2.0 * gap_s / (flat_s + math.sqrt(flat_s * flat_s + 4.0 * slope_s * gap_s))
-        steps = max(1, int(math.ceil(root)))
+        steps = max(1, math.ceil(root))
         while steps > 1 and (steps - 1) * (flat_s + (steps - 1) * slope_s) >= gap_s:
             steps -= 1
         while steps * (flat_s + steps * slope_s) < gap_s:
@@ -107,9 +105,7 @@ def _stretch(
 
 
 @kernel
-def _mixed_step(
-    requests: Records, costs: Floats, engine: Engine, due: Ints, growth: Ints
-) -> int:
+def _mixed_step(requests: Records, costs: Floats, engine: Engine, due: Ints, growth: Ints) -> int:
     """Run one step of any kind and return how many prefills it completes.
 
     Preempting the newest until the rest have their blocks is what vLLM does one request after the
@@ -168,9 +164,7 @@ def _spend(engine: Engine, seconds: float, joules: float) -> None:
 
 
 @kernel
-def _first_tokens(
-    requests: Records, engine: Engine, due: Ints, growth: Ints, fresh: int
-) -> None:
+def _first_tokens(requests: Records, engine: Engine, due: Ints, growth: Ints, fresh: int) -> None:
     """Give a token to each of the prefills that the step completed: the newest but the partial."""
     index = engine.newest
     if index == engine.partial:
@@ -198,9 +192,7 @@ def _finish(requests: Records, engine: Engine, index: int) -> None:
 
 
 @kernel
-def _join_decoding(
-    requests: Records, engine: Engine, due: Ints, growth: Ints, index: int
-) -> None:
+def _join_decoding(requests: Records, engine: Engine, due: Ints, growth: Ints, index: int) -> None:
     request: Request = requests[index]
     request.origin = request.computed - engine.steps
     request.due = engine.steps + request.output - request.generated
@@ -216,9 +208,7 @@ def _join_decoding(
 
 
 @kernel
-def _leave_decoding(
-    requests: Records, engine: Engine, due: Ints, growth: Ints, index: int
-) -> None:
+def _leave_decoding(requests: Records, engine: Engine, due: Ints, growth: Ints, index: int) -> None:
     """Take a request out of the decoding set and bring its own record up to date."""
     request: Request = requests[index]
     request.computed = request.origin + engine.steps
@@ -235,9 +225,7 @@ def _leave_decoding(
 
 
 @kernel
-def _preempt_newest(
-    requests: Records, engine: Engine, due: Ints, growth: Ints
-) -> None:
+def _preempt_newest(requests: Records, engine: Engine, due: Ints, growth: Ints) -> None:
     index = engine.newest
     if index == engine.partial:
         engine.partial = NOBODY

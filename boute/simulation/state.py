@@ -133,14 +133,14 @@ class Pipelines(NamedTuple):
 def stage_s(costs: Floats, tokens: int, sequences: int, pairs: float, context: float) -> float:
     """Seconds of one stage of one step."""
     fixed_s = step_fixed_s(costs, float(tokens), float(sequences))
-    return fixed_s + costs[PAIR_S] * pairs + costs[CONTEXT_S] * context
+    return float(fixed_s + costs[PAIR_S] * pairs + costs[CONTEXT_S] * context)
 
 
 @kernel
 def stage_j(costs: Floats, tokens: int, sequences: int, pairs: float, context: float) -> float:
     """Joules above idle of one stage of one step."""
     fixed_j = step_fixed_j(costs, float(tokens), float(sequences))
-    return fixed_j + costs[PAIR_J] * pairs + costs[CONTEXT_J] * context
+    return float(fixed_j + costs[PAIR_J] * pairs + costs[CONTEXT_J] * context)
 
 
 @kernel

@@ -25,8 +25,11 @@ STRAINED_PREEMPTIONS: Final = 0.01
 STRAINED_QUEUE: Final = 0.25
 # Requests that can never be held are lost; a pool that loses more than a few is no answer.
 UNSTABLE_FAILED: Final = 0.01
-# Fifths of the run, compared with each other: a queue that grows linearly has 1.8 times the wait in
-# the last fifth that it has in the middle one.
+# Offered r times its capacity, a pool leaves the share 1 - 1/r of its requests waiting at the end.
+UNSTABLE_BACKLOG: Final = 0.05
+# A smaller share counts only with a queue that grew throughout: one that grows linearly has 1.8
+# times the wait in the last fifth of the run that it has in the middle one.
+GROWING_BACKLOG: Final = 0.01
 GROWTH_PARTS: Final = 5
 GROWTH: Final = 1.5
 
@@ -70,17 +73,18 @@ def judge_pool(run: PoolRun, *, duration_s: float, utilisation: float) -> Verdic
 def _drains(run: PoolRun, duration_s: float) -> bool:
     """Whether the run shows a queue that comes down again.
 
-    It does not if work goes on after the window for longer than requests take to serve, and either
-    some were still waiting at the last arrival, that long after it, or the wait grew throughout.
+    It does not if a good share of the requests was waiting at the last arrival and their work went
+    on past the window, for twice as long as any request takes to serve; or if a smaller share was
+    and the wait had grown throughout.
     """
-    served = np.flatnonzero(~run.failed)
+    served = ~run.failed
     queue_s = run.queue_s[served]
     service_s = (run.finish_s - run.arrival_s)[served] - queue_s
     late_s = run.end_s - max(duration_s, float(run.arrival_s[-1]))
-    if run.waiting_at_last_arrival > 0 and late_s > 2.0 * service_s.max():
+    backlog = run.waiting_at_last_arrival / len(queue_s)
+    if backlog > UNSTABLE_BACKLOG and late_s > 2.0 * service_s.max():
         return False
-    parts = np.array_split(queue_s, GROWTH_PARTS)
-    if len(served) < GROWTH_PARTS or late_s <= np.median(service_s):
+    if backlog <= GROWING_BACKLOG or late_s <= np.median(service_s) or len(queue_s) < GROWTH_PARTS:
         return True
-    last_s, middle_s = parts[-1].mean(), parts[GROWTH_PARTS // 2].mean()
-    return not (last_s > np.median(service_s) and last_s > GROWTH * middle_s)
+    parts = np.array_split(queue_s, GROWTH_PARTS)
+    return bool(parts[-1].mean() <= GROWTH * parts[GROWTH_PARTS // 2].mean())

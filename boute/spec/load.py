@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from boute.documents import load_document
 from boute.errors import SpecError
 from boute.files import read_bytes, sha256_of
+from boute.profiles.catalog import card_path
 from boute.spec.model import Spec
 
 __all__ = ["load_spec", "rebase_spec", "resolve", "spec_hash"]
+
+_DATA_FILES: Final = (
+    ("workload", "trace"),
+    ("quality", "table"),
+    ("quality", "lengths"),
+    ("quality", "texts"),
+)
 
 
 def load_spec(path: Path) -> Spec:
@@ -26,32 +36,38 @@ def resolve(name: str, folder: Path) -> Path:
 
 
 def spec_hash(spec: Spec, folder: Path) -> str:
-    """Hash of what is asked: the spec without its search settings, and the data files it names.
+    """Hash of what is asked: the spec without its search settings, and the files that it names.
 
-    How hard to look (`search`) does not change what the trials of a study mean, so a study may be
-    continued with another seed, sampler or number of evaluations.
+    Files count by what they say, not by where they are, and cards by name too. How hard to look
+    (`search`) does not change what the trials of a study mean, so a study may be continued with
+    another seed, sampler or number of evaluations. Raises InputError for a file or card that
+    cannot be read.
     """
-    parts: list[bytes | str] = [spec.model_dump_json(exclude={"search"})]
-    named = [spec.workload.trace, spec.quality.table, spec.quality.lengths, spec.quality.texts]
-    named += [choice.card for choice in spec.models] + [gpu.card for gpu in spec.gpus.values()]
-    for name in named:
-        if name is not None and (path := resolve(name, folder)).is_file():
-            parts.append(sha256_of(read_bytes(path)))
-    return sha256_of(*parts)
+    data = spec.model_dump(mode="json", exclude={"search"})
+    for part, key, path in _files(data, folder):
+        part[key] = sha256_of(read_bytes(path))
+    return sha256_of(json.dumps(data))
 
 
 def rebase_spec(spec: Spec, folder: Path, target: Path) -> Spec:
     """The same spec with the files that it names written relative to the folder `target`."""
     data = spec.model_dump(exclude_unset=True)
-
-    def rebase(part: dict[str, Any], key: str) -> None:
-        name = part.get(key)
-        if name is not None and (path := resolve(name, folder)).is_file():
+    for part, key, path in _files(data, folder):
+        # A card by its name stays a name.
+        if resolve(part.get(key, ""), folder) == path:
             part[key] = os.path.relpath(path, target)
-
-    rebase(data["workload"], "trace")
-    for key in ("table", "lengths", "texts"):
-        rebase(data["quality"], key)
-    for part in [*data["models"], *data["gpus"].values()]:
-        rebase(part, "card")
     return Spec.model_validate(data)
+
+
+def _files(data: dict[str, Any], folder: Path) -> Iterator[tuple[dict[str, Any], str, Path]]:
+    """Each file that a dumped spec names and that is there: the part and key, and its path."""
+    for section, key in _DATA_FILES:
+        name = data[section].get(key)
+        if name is not None and (path := resolve(name, folder)).is_file():
+            yield data[section], key, path
+    for part in data["models"]:
+        if (path := card_path(part.get("card") or part["name"], folder, "models")).is_file():
+            yield part, "card", path
+    for name, part in data["gpus"].items():
+        if (path := card_path(part.get("card") or name, folder, "gpus")).is_file():
+            yield part, "card", path

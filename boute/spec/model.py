@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from boute.documents import Document
+from boute.errors import nearest
 from boute.metrics import METRICS
 
 __all__ = [
@@ -30,13 +31,26 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=
 Weights = Literal["bf16", "fp8", "int4"]
 
 
+def _can_be_a_path(value: str) -> str:
+    if "\0" in value or any(len(part.encode()) > 255 for part in value.split("/")):
+        raise ValueError("should name a file or something that boute ships")
+    return value
+
+
+FileName = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_can_be_a_path)]
+
+
 class ModelChoice(Document):
     """One member of the family: a card by name (or a file of one's own) and how it is served."""
 
     name: Name
-    card: str | None = Field(default=None, description="name or file of the model card")
+    card: FileName | None = Field(default=None, description="name or file of the model card")
     weights: Weights = Field(default="bf16", description="number format of the weights")
     kv_cache: Literal["bf16", "fp8"] = Field(default="bf16", description="format of the KV cache")
+
+
+# What a file may hold, for the JSON Schema: a name is short for a choice with nothing else set.
+_ModelChoices = Annotated[list[Name | ModelChoice], Field(min_length=1, max_length=16)]
 
 
 class GpuSupply(Document):
@@ -44,8 +58,8 @@ class GpuSupply(Document):
 
     count: Annotated[int, Field(ge=0, le=4096)]
     price_per_hour: Positive | None = Field(default=None, description="US dollars per GPU")
-    spot: bool = Field(default=False, description="use the catalog's spot price")
-    card: str | None = Field(default=None, description="name or file of the GPU card")
+    spot: bool = Field(default=False, description="the catalog's spot price, unless one is given")
+    card: FileName | None = Field(default=None, description="name or file of the GPU card")
     node_gpus: Count | None = Field(default=None, description="GPUs in one node, if not the card's")
 
 
@@ -98,7 +112,7 @@ class Generator(Document):
 class WorkloadSource(Document):
     """Where requests come from: a trace file or preset by name, or a generator."""
 
-    trace: str | None = Field(default=None, description="a file, or the name of a preset")
+    trace: FileName | None = Field(default=None, description="a file, or the name of a preset")
     generator: Generator | None = None
     columns: dict[Literal["arrival", "input_tokens", "output_tokens"], str] = Field(
         default_factory=dict, description="names of the columns where they are not recognised"
@@ -126,14 +140,14 @@ class Quality(Document):
     `table` the table's own lengths are used.
     """
 
-    table: str = Field(description="a CSV, Parquet or JSONL file, or the name of a preset")
+    table: FileName = Field(description="a CSV, Parquet or JSONL file, or the name of a preset")
     query: str | None = Field(default=None, description="column of the query text")
     score: str | None = Field(default=None, description="column of a score, higher is harder")
     features: list[str] = Field(default_factory=list, description="columns of numeric features")
     quality: dict[Name, str] = Field(default_factory=dict, description="model to column")
     output_tokens: dict[Name, str] = Field(default_factory=dict, description="model to column")
-    lengths: str | None = Field(default=None, description="a second file with output lengths")
-    texts: str | None = Field(default=None, description="a second file with query texts")
+    lengths: FileName | None = Field(default=None, description="a second file with output lengths")
+    texts: FileName | None = Field(default=None, description="a second file with query texts")
     key: list[str] = Field(default_factory=list, description="columns that join the files")
     output_unit: Literal["tokens", "chars"] = "tokens"
     chars_per_token: Positive = 4.0
@@ -208,7 +222,7 @@ class Spec(Document):
     engine: Engine = Engine()
     search: Search = Search()
 
-    @field_validator("models", mode="before")
+    @field_validator("models", mode="before", json_schema_input_type=_ModelChoices)
     @classmethod
     def _names_are_short_for_choices(cls, value: Any) -> Any:
         if not isinstance(value, list):
@@ -229,7 +243,7 @@ class Spec(Document):
     def _objectives_are_metrics(cls, value: list[str]) -> list[str]:
         for name in value:
             if name not in METRICS:
-                raise ValueError(f"{name} is not a metric; known: {', '.join(METRICS)}")
+                raise ValueError(f"{name} is not a metric; {nearest(name, METRICS, 'metrics')}")
             if value.count(name) > 1:
                 raise ValueError(f"{name} is given twice")
         return value

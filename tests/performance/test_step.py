@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boute.performance import step
+
+
+def reference_s(costs: np.ndarray, tokens: float, sequences: float) -> float:
+    """The formulas of docs/performance.md, written out."""
+
+    def rounded_max(a: float, b: float) -> float:
+        return (a**4 + b**4) ** 0.25
+
+    dense = rounded_max(costs[step.TOKEN_S] * tokens, costs[step.WEIGHT_S])
+    head = rounded_max(costs[step.HEAD_SEQUENCE_S] * sequences, costs[step.HEAD_WEIGHT_S])
+    experts = 0.0
+    if costs[step.EXPERT_WEIGHT_S]:
+        touched = 1 - math.exp(costs[step.EXPERT_LOG_MISS]) ** tokens
+        experts = rounded_max(
+            costs[step.EXPERT_TOKEN_S] * tokens, costs[step.EXPERT_WEIGHT_S] * touched
+        )
+    linear = costs[step.LINEAR_TOKEN_S] * tokens + costs[step.SEQUENCE_S] * sequences
+    return dense + head + experts + linear + costs[step.FLOOR_S]
+
+
+records = st.lists(st.floats(1e-9, 1e-2), min_size=step.N_COSTS, max_size=step.N_COSTS).map(
+    lambda values: _record(np.array(values))
+)
+
+
+def _record(costs: np.ndarray) -> np.ndarray:
+    costs[step.EXPERT_LOG_MISS] = -0.05
+    return costs
+
+
+@given(records, st.integers(1, 16384), st.integers(0, 512))
+def test_kernel_agrees_with_the_formulas(costs, tokens, sequences):
+    assert step.step_fixed_s(costs, tokens, sequences) == pytest.approx(
+        reference_s(costs, tokens, sequences), rel=1e-9
+    )
+
+
+@given(records, st.integers(1, 16384), st.integers(0, 512))
+def test_time_and_energy_grow_with_tokens_and_sequences(costs, tokens, sequences):
+    for cost in (step.step_fixed_s, step.step_fixed_j):
+        assert cost(costs, tokens + 1, sequences) >= cost(costs, tokens, sequences)
+        assert cost(costs, tokens, sequences + 1) >= cost(costs, tokens, sequences)
+
+
+def test_a_dense_model_reads_no_experts():
+    costs = np.zeros(step.N_COSTS)
+    costs[step.TOKEN_S], costs[step.WEIGHT_S] = 1e-6, 1e-3
+    assert step.step_fixed_s(costs, 1, 1) == pytest.approx(1e-3)
+    assert step.step_fixed_s(costs, 1e5, 1) == pytest.approx(0.1)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boute.plan.explain import explain, target_margins
+from boute.plan.model import Alternative, Plan
+from boute.plan.store import load_plan
+
+EXAMPLE = Path(__file__).parent / "example.yaml"
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return load_plan(EXAMPLE)
+
+
+def with_targets(plan: Plan, **targets: float) -> Plan:
+    data = plan.model_dump()
+    data["spec"]["targets"] = targets
+    return Plan.model_validate(data)
+
+
+def other(name: str, quality: float, e2e_p95_s: float, cost_per_hour: float) -> Alternative:
+    values = {"quality": quality, "e2e_p95_s": e2e_p95_s, "cost_per_hour": cost_per_hour}
+    return Alternative(plan=name, objectives=values)
+
+
+def test_margins_are_relative_to_the_limit_and_positive_when_met(plan: Plan) -> None:
+    plan = with_targets(plan, e2e_p95_s=7.9 / 0.9, quality_min=0.8, budget_per_hour=12.69)
+    margins = {margin.target: margin for margin in target_margins(plan)}
+    assert margins["e2e_p95_s"].margin == pytest.approx(0.1)
+    assert margins["quality_min"].margin == pytest.approx(0.6275 / 0.8 - 1)
+    assert margins["budget_per_hour"].margin == pytest.approx(0, abs=1e-9)
+    assert [margin.met for margin in margins.values()] == [True, False, True]
+
+
+def test_a_floor_of_zero_is_met(plan: Plan) -> None:
+    assert target_margins(with_targets(plan, quality_min=0.0))[0].met
+
+
+def test_the_tightest_target_binds(plan: Plan) -> None:
+    binding = explain(with_targets(plan, e2e_p95_s=8.0, quality_min=0.61)).binding
+    assert binding.startswith("P95 end-to-end latency: 7.9 s, asked at most 8 s (1% to spare).")
+    assert "Quality: 0.628, asked at least 0.610 (3% to spare)." in binding
+
+
+def test_a_missed_target_comes_first(plan: Plan) -> None:
+    binding = explain(with_targets(plan, ttft_p95_s=0.5, quality_min=0.62)).binding
+    expected = "P95 time to first token: 658 ms, asked at most 500 ms (missed by 32%)."
+    assert binding == f"A target is missed. {expected}"
+
+
+def test_an_exhausted_inventory_binds(plan: Plan) -> None:
+    data = plan.model_dump()
+    data["spec"]["gpus"]["l4"]["count"] = 3
+    assert explain(Plan.model_validate(data)).binding == "All 3 l4 are in use."
+
+
+def test_when_nothing_binds_the_nearest_is_named(plan: Plan) -> None:
+    binding = explain(plan).binding
+    assert binding.startswith("No constraint binds")
+    assert "The nearest: P95 end-to-end latency" in binding
+    assert explain(with_targets(plan)).binding.startswith("No constraint binds")
+
+
+def test_the_next_better_is_the_cheapest_that_improves(plan: Plan) -> None:
+    front = [
+        other("best", 0.9, 9.0, 40.0),
+        other("step", 0.7, 9.0, 14.0),
+        other("cheap", 0.4, 9.9, 5.0),
+        other("frugal", 0.62, 8.0, 11.0),
+    ]
+    steps = {step.objective: step for step in explain(plan, front).next_better}
+    assert steps["quality"].plan == "step"
+    assert steps["quality"].changes["cost_per_hour"] == pytest.approx((12.69, 14.0))
+    assert steps["e2e_p95_s"].plan is None
+    assert steps["cost_per_hour"].plan == "frugal"
+    assert steps["e2e_p95_s"].line() == "P95 end-to-end latency: no plan of the front is better."
+    assert steps["quality"].line() == (
+        "Quality: step takes it from 0.628 to 0.700 (+11.6%, better), for P95 end-to-end latency"
+        " 7.9 s to 9 s (+13.9%, worse); Cost $12.69 per hour to $14.00 per hour (+10.3%, worse)."
+    )
+
+
+def test_the_plan_itself_is_no_alternative_and_its_own_front_is_the_default(plan: Plan) -> None:
+    assert all(step.plan is None for step in explain(plan, [other(plan.name, 1, 0, 0)]).next_better)
+    assert {step.plan for step in explain(plan).next_better} - {None} <= {
+        alternative.plan for alternative in plan.alternatives
+    }
+
+
+def test_headroom_tells_what_the_load_leaves(plan: Plan) -> None:
+    first = explain(plan).headroom[0]
+    assert "38% of what it can carry: room for 2.63 times its load" in first
+    assert "KV cache peaks at 49%" in first
+
+
+@pytest.mark.parametrize(("load", "words"), [(0.0, "is idle"), (1.2, "no room for more load")])
+def test_headroom_at_the_ends(plan: Plan, load: float, words: str) -> None:
+    data: dict[str, Any] = plan.model_dump()
+    data["predicted"]["pools"][0]["utilisation"] = load
+    assert words in explain(Plan.model_validate(data)).headroom[0]
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 1), st.floats(1, 20), st.floats(1, 50)), max_size=6))
+def test_a_next_better_plan_is_better_and_none_cheaper_is(
+    front: list[tuple[float, float, float]],
+) -> None:
+    plan = load_plan(EXAMPLE)
+    others = [other(f"p{index}", *values) for index, values in enumerate(front)]
+    step = explain(plan, others or [other(plan.name, 1, 1, 1)]).next_better[0]
+    better = [each for each in others if each.objectives["quality"] > 0.6275 * 1.005]
+    if step.plan is not None:
+        picked = next(each for each in others if each.plan == step.plan)
+        assert picked.objectives["quality"] > plan.objectives["quality"]
+        assert all(
+            picked.objectives["cost_per_hour"] <= each.objectives["cost_per_hour"]
+            for each in better
+        )
+    else:
+        assert not better
