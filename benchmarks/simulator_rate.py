@@ -1,9 +1,12 @@
-"""Requests a second that the simulator runs on one core, as JSON: `python -m benchmarks.simulator_rate`.
+"""Prints as JSON how many requests a second the simulator runs on one core.
+
+    python -m benchmarks.simulator_rate
 
 Llama 3.1 8B on H100 SXM, on the Azure conversation trace of 2023 where ../shared/data holds it and
 on as many requests drawn from the preset fitted to it elsewhere. The trace is compressed so that
 its mean rate is a given share of what the pool serves when it is never idle. Compilation is timed
-apart, in a process with an empty cache.
+apart, in a process with an empty cache. Times are of the processor, so that other work on the
+machine does not count.
 """
 
 from __future__ import annotations
@@ -73,9 +76,9 @@ def measure(replica: Replica, trace: Trace, replicas: int, load: float) -> dict[
     arrival_s = trace.arrival_s * (at_once.end_s / trace.duration_s / load)
     seconds = []
     for _ in range(REPEATS):
-        start = time.perf_counter()
+        start = time.process_time()
         run = simulate_pool(replica, replicas, arrival_s, *tokens, 0)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     median_s = statistics.median(seconds)
     return {
         "replicas": replicas,
@@ -99,10 +102,10 @@ def first_call_s(stages: int) -> float:
         "from benchmarks.simulator_rate import llama_on_h100\n"
         "from boute.simulation.pool import simulate_pool\n"
         f"replica = replace(llama_on_h100(), stages={stages})\n"
-        "start = time.perf_counter()\n"
+        "start = time.process_time()\n"
         "one = np.ones(1, np.int64)\n"
         "simulate_pool(replica, 1, np.zeros(1), one, one, 0)\n"
-        "print(time.perf_counter() - start)\n"
+        "print(time.process_time() - start)\n"
     )
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "NUMBA_CACHE_DIR": cache}

@@ -6,12 +6,15 @@ needs, which is what a decode step reads and a prefill step multiplies.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from boute.errors import SpecError
+from boute.errors import InputError, SpecError
 from boute.performance.memory import WEIGHT_BYTES
 from boute.profiles.catalog import load_gpu, load_model
 from boute.profiles.gpu import GpuCard
@@ -89,18 +92,16 @@ def prepare(spec: Spec, folder: Path, *, where: str = "boute.yaml") -> Context:
 
     `where` is what the spec is called in messages.
     """
-    with _named(where):
-        return _prepare(spec, folder, where)
+    with _at(where):
+        return _prepare(spec, folder)
 
 
-def _prepare(spec: Spec, folder: Path, where: str) -> Context:
+def _prepare(spec: Spec, folder: Path) -> Context:
     family = _family(spec, folder)
     names = tuple(member.name for member in family)
-    supplies = tuple(
-        _supply(name, gpu, folder, where) for name, gpu in spec.gpus.items() if gpu.count
-    )
+    supplies = tuple(_supply(name, gpu, folder) for name, gpu in spec.gpus.items() if gpu.count)
     if not supplies:
-        raise SpecError("gpus: every count is 0", where=where, mend="give at least one GPU")
+        raise SpecError("every count is 0", where="gpus", mend="give at least one GPU")
     seed = spec.workload.seed
     trace = load_trace(spec.workload, folder, seed)
     table = load_quality_table(spec.quality, [member.choice for member in family], folder)
@@ -123,27 +124,21 @@ def _prepare(spec: Spec, folder: Path, where: str) -> Context:
         table=table,
         quality=table.quality,
         score=score,
-        max_model_len=_max_model_len(spec, workload, where),
+        max_model_len=_max_model_len(spec, workload),
     )
 
 
 @contextmanager
-def _named(spec_file: str) -> Iterator[None]:
-    """Put the spec's file before an error whose place is one of the spec's keys."""
+def _at(place: str) -> Iterator[None]:
+    """Put `place` before an error that tells no place, or only a key of the spec."""
     try:
         yield
     except InputError as error:
-        if not _is_key(error.where):
+        section = re.split(r"\W", error.where, maxsplit=1)[0]
+        if section and section not in Spec.model_fields:
             raise
-        where = f"{spec_file}: {error.where}"
+        where = f"{place}: {error.where}" if section else place
         raise type(error)(error.problem, where=where, mend=error.mend) from None
-
-
-def _is_key(where: str) -> bool:
-    section, _, key = where.partition(" ")[0].partition(".")
-    field = Spec.model_fields.get(section.partition("[")[0])
-    inner = getattr(field.annotation, "model_fields", {}) if field is not None else {}
-    return field is not None and (not key or not inner or key.partition(".")[0] in inner)
 
 
 def _family(spec: Spec, folder: Path) -> tuple[FamilyMember, ...]:
@@ -160,15 +155,16 @@ def _bytes_per_token(member: FamilyMember) -> tuple[float, int]:
     return card.active_parameters * WEIGHT_BYTES[member.choice.weights], card.parameters
 
 
-def _supply(name: str, gpu: GpuSupply, folder: Path, where: str) -> Supply:
-    card = load_gpu(gpu.card or name, folder)
+def _supply(name: str, gpu: GpuSupply, folder: Path) -> Supply:
+    with _at(f"gpus.{name}"):
+        card = load_gpu(gpu.card or name, folder)
     price = gpu.price_per_hour
     if price is None and gpu.spot:
         price = card.price.spot_per_hour
         if price is None:
             raise SpecError(
-                f"gpus.{name}.spot: the catalog has no spot price for {card.name}",
-                where=where,
+                f"the catalog has no spot price for {card.name}",
+                where=f"gpus.{name}.spot",
                 mend=f"set gpus.{name}.price_per_hour",
             )
     if gpu.node_gpus is not None:
@@ -181,13 +177,13 @@ def _supply(name: str, gpu: GpuSupply, folder: Path, where: str) -> Supply:
     )
 
 
-def _max_model_len(spec: Spec, workload: Workload, where: str) -> int:
+def _max_model_len(spec: Spec, workload: Workload) -> int:
     longest = int(np.max(workload.input_tokens + workload.output_tokens.max(axis=1)))
     given = spec.engine.max_model_len
     if given is not None and given < longest:
         raise SpecError(
-            f"engine.max_model_len: {given} is shorter than the longest request ({longest} tokens)",
-            where=where,
+            f"{given} is shorter than the longest request ({longest} tokens)",
+            where="engine.max_model_len",
             mend="raise it, or cut the workload",
         )
     return given or longest

@@ -28,7 +28,7 @@ from boute.workload.arrays import Floats
 __all__ = ["Choice", "Data", "choose"]
 
 # Posterior samples: the ranking of candidates hardly changes beyond.
-MC_SAMPLES: Final = 32
+MC_SAMPLES: Final = 16
 
 # Normalised objectives are cut here: far beyond the reference point all are equally useless.
 _FAR: Final = 3.0
@@ -126,7 +126,7 @@ def choose(
                 ),
                 constraints=[_limit(column, bound) for column, bound in limits] or None,
                 prune_baseline=True,
-                cache_root=False,
+                cache_root=True,
             )
             choices = candidates.rows()
             with torch.no_grad():

@@ -81,6 +81,6 @@ def fit_surrogate(
             input_transform=None,
         )
         mll = ExactMarginalLogLikelihood(model.likelihood, model)
-        fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": 60}})
+        fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": 30}})
         models.append(model)
     return ModelListGP(*models)

@@ -46,7 +46,7 @@ def closed_loop(
     All arguments at least 1. Lengths are spread by a tenth around the means, with no randomness.
     """
     cached = replica.kv_blocks * replica.block_size
-    ttft_s, tpot_s, elapsed_s, running, held, tokens = _run(
+    ttft_s, tpot_s, running, held, requests_per_s, tokens_per_s = _run(
         replica.costs,
         np.array([replica.stages, replica.max_num_seqs, replica.max_num_batched_tokens, cached]),
         np.array([input_tokens, output_tokens]),
@@ -57,8 +57,8 @@ def closed_loop(
     return Steady(
         ttft_s=ttft_s,
         tpot_s=tpot_s,
-        tokens_per_s=tokens / elapsed_s,
-        requests_per_s=concurrency * ROUNDS / elapsed_s,
+        tokens_per_s=tokens_per_s,
+        requests_per_s=requests_per_s,
         running=running,
         kv_use=held / cached,
         load=concurrency / places,
@@ -73,7 +73,7 @@ def _run(
     users: int,
     requests: int,
 ) -> tuple[float, float, float, float, float, float]:
-    """Mean TTFT and TPOT, seconds, running sequences and held tokens over time, output tokens.
+    """Mean TTFT and TPOT, means over time of running sequences and held tokens, and the rates.
 
     `limits` are stages, sequences, tokens a step and cached tokens; `means` input and output.
     """
@@ -82,11 +82,12 @@ def _run(
     first_s = np.zeros(users)
     for user in range(users):
         _send(state[user], user, means)
-    sent, done, decoded = users, 0, 0.0
+    sent, done, decoded = users, 0, 0
     now_s, ttft_s, tpot_s, running_s, held_s = 0.0, 0.0, 0.0, 0.0, 0.0
     while done < requests:
         _schedule(state, arrival_s, now_s, limits)
-        step_s = _step_s(costs, state, limits[0])
+        steps = _equal_steps(state, arrival_s, now_s)
+        step_s = _steps_s(costs, state, limits[0], steps)
         if step_s == 0.0:
             now_s = max(now_s, arrival_s.min())
             continue
@@ -95,7 +96,7 @@ def _run(
         for user in range(users):
             row = state[user]
             running_s += row[RUNNING] * step_s
-            held_s += (row[PREFILLED] + row[GENERATED]) * step_s
+            held_s += (row[PREFILLED] + row[GENERATED] + row[RUNNING] * steps / 2.0) * step_s
             if row[CHUNK] == 0:
                 continue
             if row[PREFILLED] < row[INPUT]:
@@ -103,7 +104,7 @@ def _run(
                 if row[PREFILLED] < row[INPUT]:
                     continue
                 first_s[user] = now_s
-            row[GENERATED] += 1
+            row[GENERATED] += steps
             if row[GENERATED] == row[OUTPUT]:
                 ttft_s += first_s[user] - arrival_s[user]
                 tpot_s += (now_s - first_s[user]) / max(1, row[OUTPUT] - 1)
@@ -113,7 +114,8 @@ def _run(
                 arrival_s[user] = now_s + finished * STAGGER_S
                 _send(row, sent, means)
                 sent += 1
-    return ttft_s / done, tpot_s / done, now_s, running_s / now_s, held_s / now_s, decoded
+    means_s = ttft_s / done, tpot_s / done
+    return *means_s, running_s / now_s, held_s / now_s, done / now_s, decoded / now_s
 
 
 @kernel
@@ -152,10 +154,10 @@ def _schedule(
             row[CHUNK] = min(left, row[INPUT] - row[PREFILLED])
             left -= row[CHUNK]
     while left > 0 and running < limits[1]:
-        user = np.argmin(np.where(state[:, RUNNING] == 1, np.inf, arrival_s))
-        row = state[user]
-        if row[RUNNING] == 1 or arrival_s[user] > now_s:
+        user = _next(state, arrival_s)
+        if user < 0 or arrival_s[user] > now_s:
             break
+        row = state[user]
         reserved += row[INPUT] + row[OUTPUT]
         if reserved > limits[3] and running > 0:
             break
@@ -166,25 +168,59 @@ def _schedule(
 
 
 @kernel
-def _step_s(costs: NDArray[np.float64], state: NDArray[np.int64], stages: int) -> float:
-    """Seconds until every sequence of the batch has passed the stages; 0 for an empty batch.
+def _next(state: NDArray[np.int64], arrival_s: NDArray[np.float64]) -> int:
+    """The user outside the batch who came first; -1 when all are in."""
+    first = -1
+    for user in range(len(state)):
+        if state[user, RUNNING] == 0 and (first < 0 or arrival_s[user] < arrival_s[first]):
+            first = user
+    return first
 
-    With a pipeline the batch is split over the stages in flight.
+
+@kernel
+def _equal_steps(state: NDArray[np.int64], arrival_s: NDArray[np.float64], now_s: float) -> int:
+    """How many steps the batch stays as it is: until a sequence ends, if all of it decodes.
+
+    Whoever has arrived and is not in waits for an end too; one who is still to arrive may come in
+    after any step.
+    """
+    steps = 0
+    for user in range(len(state)):
+        if state[user, RUNNING] == 1:
+            if state[user, PREFILLED] < state[user, INPUT]:
+                return 1
+            left = state[user, OUTPUT] - state[user, GENERATED]
+            steps = left if steps == 0 else min(steps, left)
+        elif arrival_s[user] > now_s:
+            return 1
+    return max(1, steps)
+
+
+@kernel
+def _steps_s(
+    costs: NDArray[np.float64], state: NDArray[np.int64], stages: int, steps: int
+) -> float:
+    """Seconds until the batch has passed the stages `steps` times; 0 for an empty batch.
+
+    With a pipeline the batch is split over the stages in flight. More than one step is of decodes
+    only, each of which reads one token more than in the step before.
     """
     batch, tokens, sequences, pairs, context = 0.0, 0.0, 0.0, 0.0, 0.0
-    for row in state:
-        if row[CHUNK] == 0:
+    for user in range(len(state)):
+        chunk, done, size = state[user, CHUNK], state[user, PREFILLED], state[user, INPUT]
+        if chunk == 0:
             continue
         batch += 1.0
-        tokens += row[CHUNK]
-        if row[PREFILLED] < row[INPUT]:
-            pairs += row[CHUNK] * (row[PREFILLED] + row[CHUNK] / 2.0)
-            sequences += row[PREFILLED] + row[CHUNK] == row[INPUT]
+        tokens += chunk
+        if done < size:
+            pairs += chunk * (done + chunk / 2.0)
+            sequences += done + chunk == size
         else:
             sequences += 1.0
-            context += row[INPUT] + row[GENERATED]
+            context += size + state[user, GENERATED] + (steps - 1) / 2.0
     if batch == 0.0:
         return 0.0
     flight = min(float(stages), batch)
     each_s = (costs[PAIR_S] * pairs + costs[CONTEXT_S] * context) / flight
-    return float(stages * (step_fixed_s(costs, tokens / flight, sequences / flight) + each_s))
+    each_s += step_fixed_s(costs, tokens / flight, sequences / flight)
+    return float(stages * steps * each_s)

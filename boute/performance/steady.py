@@ -124,8 +124,11 @@ def _prompt_s(
     chunks = math.ceil(input_tokens / room)
     pairs_s = costs[PAIR_S] * input_square / 2.0
     mixed_s = step_fixed_s(costs, decodes + chunk, decodes + 1.0)
-    alone_s = step_fixed_s(costs, max(decodes, 1.0), max(decodes, 1.0))
-    added_s = input_tokens / chunk * max(0.0, mixed_s - alone_s) + pairs_s
+    among_s = mixed_s - step_fixed_s(costs, max(decodes, 1.0), max(decodes, 1.0))
+    # Experts that decodes read anyway make a prompt cheaper. That relief is left out, so that more
+    # load never looks faster.
+    first_s = step_fixed_s(costs, 1.0 + chunk, 2.0) - step_fixed_s(costs, 1.0, 1.0)
+    added_s = input_tokens / chunk * max(among_s, first_s) + pairs_s
     step_s = mixed_s + costs[CONTEXT_S] * decodes * context + pairs_s / chunks
     return added_s, (stages + chunks - 1.0) * step_s
 

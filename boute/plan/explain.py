@@ -84,7 +84,7 @@ class NextBetter:
             for metric, values in self.changes.items()
             if metric != self.objective
         ]
-        return f"{label}: {self.plan} takes it from {own}, for {'; '.join(others)}."
+        return f"{label}: {self.plan} takes it from {own}, with {'; '.join(others)}."
 
 
 @dataclass(frozen=True)

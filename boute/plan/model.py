@@ -22,10 +22,10 @@ class Source(Document):
     """Where a plan came from. A plan that no longer matches its spec or data can be told so."""
 
     spec: str = Field(description="the spec's file, relative to the plan")
-    spec_hash: str
     boute_version: str
     sampler: str
     seed: int
+    spec_hash: Annotated[str, Field(min_length=64, max_length=64)]
 
 
 class Routing(Document):
@@ -102,11 +102,13 @@ class Alternative(Document):
 
 
 class Plan(Document):
-    """plan.yaml. Self-contained: with the data files that its spec names it can be simulated."""
+    """plan.yaml. Self-contained: with the data files that its spec names it can be simulated.
+
+    The file ends with a hash of known length, so that a file cut short anywhere is seen to be.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     name: Name
-    source: Source
     routing: Routing
     models: list[PlannedModel]
     pools: Annotated[list[Pool], Field(min_length=1)]
@@ -114,6 +116,7 @@ class Plan(Document):
     predicted: Outcome
     alternatives: list[Alternative] = Field(default_factory=list)
     spec: Spec = Field(description="what was asked; file names are relative to the plan")
+    source: Source
 
     @model_validator(mode="after")
     def _pools_serve_the_routing(self) -> Plan:

@@ -172,18 +172,17 @@ def _run(pool: Pool, pipelines: Pipelines | None, candidates: NDArray[np.int64])
     for index in range(len(pool.requests)):
         last_s = pool.requests[index].arrival_s
         if pool.requests[index].failed == 0:
+            for place in range(candidates.shape[1]):
+                _advance(pool, pipelines, candidates[index, place], last_s)
             choice, other = candidates[index, 0], candidates[index, 1]
-            _advance(pool, pipelines, choice, last_s)
-            if other != choice:
-                _advance(pool, pipelines, other, last_s)
-                if ongoing(pool.engines[other], last_s) < ongoing(pool.engines[choice], last_s):
-                    choice = other
+            if ongoing(pool.engines[other], last_s) < ongoing(pool.engines[choice], last_s):
+                choice = other
             enqueue(pool.requests, pool.engines[choice], choice, index)
     waiting = 0
-    for replica in range(len(pool.engines)):
-        _advance(pool, pipelines, replica, last_s)
-        waiting += pool.engines[replica].waiting
-        _advance(pool, pipelines, replica, np.inf)
+    for until_s in (last_s, np.inf):
+        for replica in range(len(pool.engines)):
+            _advance(pool, pipelines, replica, until_s)
+            waiting += pool.engines[replica].waiting  # nobody is, in the end
     return waiting
 
 

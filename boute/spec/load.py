@@ -31,7 +31,7 @@ def load_spec(path: Path) -> Spec:
 
 def resolve(name: str, folder: Path) -> Path:
     """A file named in a spec: absolute, or relative to the spec's folder."""
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     return path if path.is_absolute() else folder / path
 
 
@@ -54,16 +54,19 @@ def rebase_spec(spec: Spec, folder: Path, target: Path) -> Spec:
     data = spec.model_dump(exclude_unset=True)
     for part, key, path in _files(data, folder):
         # A card by its name stays a name.
-        if resolve(part.get(key, ""), folder) == path:
+        if resolve(part.get(key) or "", folder) == path:
             part[key] = os.path.relpath(path, target)
     return Spec.model_validate(data)
 
 
 def _files(data: dict[str, Any], folder: Path) -> Iterator[tuple[dict[str, Any], str, Path]]:
-    """Each file that a dumped spec names and that is there: the part and key, and its path."""
+    """Each file that a dumped spec names and that is there: the part and key, and its path.
+
+    `os.path.isfile` takes a name that is too long for a file as one that is not there.
+    """
     for section, key in _DATA_FILES:
         name = data[section].get(key)
-        if name is not None and (path := resolve(name, folder)).is_file():
+        if name is not None and os.path.isfile(path := resolve(name, folder)):
             yield data[section], key, path
     for part in data["models"]:
         if (path := card_path(part.get("card") or part["name"], folder, "models")).is_file():

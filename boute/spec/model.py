@@ -112,7 +112,7 @@ class Generator(Document):
 class WorkloadSource(Document):
     """Where requests come from: a trace file or preset by name, or a generator."""
 
-    trace: FileName | None = Field(default=None, description="a file, or the name of a preset")
+    trace: str | None = Field(default=None, description="a file, or the name of a preset")
     generator: Generator | None = None
     columns: dict[Literal["arrival", "input_tokens", "output_tokens"], str] = Field(
         default_factory=dict, description="names of the columns where they are not recognised"

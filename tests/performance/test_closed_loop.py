@@ -119,7 +119,7 @@ def test_one_user_decodes_alone():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 2000), st.integers(2, 100), st.integers(1, 100))
+@given(st.integers(1, 2000), st.integers(20, 100), st.integers(1, 100))
 def test_users_are_conserved(inputs, outputs, users):
     found = closed_loop(simple_replica(), inputs, outputs, users)
     request_s = found.ttft_s + found.tpot_s * (outputs - 1)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boute.plan.diff import diff_plans
@@ -14,7 +14,7 @@ from boute.plan.store import load_plan
 EXAMPLE = Path(__file__).parent / "example.yaml"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def plan() -> Plan:
     return load_plan(EXAMPLE)
 
@@ -124,10 +124,9 @@ def test_predictions_say_which_way_is_better(plan: Plan) -> None:
     ]
 
 
+@settings(deadline=None, max_examples=40)
 @given(replicas=st.lists(st.integers(1, 9), min_size=4, max_size=4))
-def test_gpus_gained_and_given_up_add_up(replicas: list[int]) -> None:
-    plan = load_plan(EXAMPLE)
-
+def test_gpus_gained_and_given_up_add_up(plan: Plan, replicas: list[int]) -> None:
     def edit(data: dict[str, Any]) -> None:
         for pool, count in zip(data["pools"], replicas, strict=True):
             pool["replicas"] = count
