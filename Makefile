@@ -16,7 +16,7 @@ help:
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/python -m boute.simulation.warm
+	$(BIN)/python -m boute.warm
 	@touch $@
 
 install: $(VENV)/.ready

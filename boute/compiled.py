@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 
 import numba
+from numba.core import config
 
 __all__ = ["kernel"]
 
@@ -27,11 +28,10 @@ def kernel(function: F) -> F:
     `fastmath` stays off: the same seed has to give the same bytes on every machine. Where no
     folder can be written, the kernel is compiled anew in each process.
     """
-    options = {"error_model": "numpy"}
     try:
-        return cast("F", numba.njit(cache=True, **options)(function))
+        return cast("F", numba.njit(cache=True, error_model="numpy")(function))
     except RuntimeError:  # numba found no place for its cache
-        return cast("F", numba.njit(**options)(function))
+        return cast("F", numba.njit(error_model="numpy")(function))
 
 
 def _cache_folder() -> Path:
@@ -45,5 +45,5 @@ def _cache_folder() -> Path:
     return package / "__pycache__" / f"kernels-{digest.hexdigest()[:16]}"
 
 
-if not numba.config.CACHE_DIR:  # the user's own choice stays
-    numba.config.CACHE_DIR = str(_cache_folder())
+if not config.CACHE_DIR:  # type: ignore[attr-defined]  # the user's own choice stays
+    config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]

@@ -63,7 +63,10 @@ def nearest(name: str, known: Iterable[str], kind: str) -> str:
     """A mend for a name that is not known: the nearest known one, or a list of them."""
     names = list(known)
     folded = {known_name.lower(): known_name for known_name in names}
-    close = difflib.get_close_matches(name[:100].lower(), folded, n=1)
+    wanted = name[:100].lower()
+    close = difflib.get_close_matches(wanted, folded, n=1)
+    # A name without its unit: price of price_per_hour.
+    close += [folded_name for folded_name in folded if folded_name.startswith(f"{wanted}_")]
     if close:
         return f"did you mean {folded[close[0]]}?"
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""

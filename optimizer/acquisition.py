@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.objective import MCMultiOutputObjective
-from botorch.optim import optimize_acqf_discrete
+from botorch.optim.optimize import optimize_acqf_discrete
 from botorch.sampling.normal import SobolQMCNormalSampler
 from torch import Tensor
 
@@ -60,15 +60,15 @@ class Choice:
     gain: float
 
 
-class _NoisyExpectedHypervolumeImprovement(qLogNoisyExpectedHypervolumeImprovement):  # type: ignore[misc]
+class _NoisyExpectedHypervolumeImprovement(qLogNoisyExpectedHypervolumeImprovement):
     """BoTorch's acquisition, its boxes cut by compiled code."""
 
     def _set_cell_bounds(self, num_new_points: int) -> None:
-        self.p_class = CompiledPartitioning
+        self.p_class = CompiledPartitioning  # type: ignore[assignment]
         super()._set_cell_bounds(num_new_points)
 
 
-class _Objective(MCMultiOutputObjective):  # type: ignore[misc]
+class _Objective(MCMultiOutputObjective):
     """Samples of logarithms and exact columns to normalised objectives, to be maximised."""
 
     def __init__(self, scale: Scale, uncertain: dict[int, int], exact_from: int) -> None:

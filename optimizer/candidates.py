@@ -42,9 +42,7 @@ class CandidatePool:
         """Add Sobol points."""
         self.add(sobol_points(self._problem.encoding.dimensions, count, seed))
 
-    def add_changes(
-        self, parents: Sequence[Point], count: int, rng: np.random.Generator
-    ) -> None:
+    def add_changes(self, parents: Sequence[Point], count: int, rng: np.random.Generator) -> None:
         """Add points that cross two parents and move a few coordinates of the result."""
         if not parents:
             return

@@ -28,4 +28,3 @@ def misses(outcome: Outcome, targets: Targets) -> dict[str, float]:
     if budget is not None and outcome.cost_per_hour > budget * (1.0 + 1e-9):
         found["budget_per_hour"] = outcome.cost_per_hour / budget - 1.0
     return found
-

@@ -17,7 +17,7 @@ import numpy as np
 from boute.context import Context
 from boute.optimizer.encoding import Genes
 from boute.optimizer.inventory import Inventory
-from boute.optimizer.options import Option, OptionTable
+from boute.optimizer.options import ROUNDING, Option, OptionTable
 from boute.plan.decision import Decision
 from boute.plan.model import Pool, Routing
 from boute.routing.thresholds import thresholds_for
@@ -30,8 +30,8 @@ __all__ = ["FULLEST", "Decoder", "Rejection"]
 FULLEST: Final = 0.95
 EMPTIEST: Final = 0.25
 
-# How far headroom and haste give way, step by step, when a decision
-# costs more than the budget or finds too few GPUs.
+# How far headroom and haste give way, step by step, when a decision costs more than the budget or
+# finds too few GPUs.
 _CONCESSIONS: Final = ((1.0, 1.0), (0.5, 1.0), (0.0, 1.0), (0.0, 0.0))
 
 
@@ -93,9 +93,7 @@ class Decoder:
             self._routings[key] = thresholds, self.load_fractions(thresholds)
         return self._routings[key]
 
-    def _attempt(
-        self, thresholds: Floats, fractions: Floats, genes: Genes
-    ) -> Decision | Rejection:
+    def _attempt(self, thresholds: Floats, fractions: Floats, genes: Genes) -> Decision | Rejection:
         placed = self._place(fractions, genes)
         if isinstance(placed, Rejection):
             return placed
@@ -117,33 +115,47 @@ class Decoder:
     def _place_model(
         self, model: int, load: float, genes: Genes, inventory: Inventory
     ) -> list[_Placed] | Rejection:
-        wants = genes.wants[model]
-        options = self._options(model, wants, float(genes.haste[model]))
-        if not options:
+        if not any(self._table.choices(model, gpu) for gpu in range(len(genes.wants[model]))):
             return Rejection("memory", self._table.why_not(model), 1.0)
         fullness = FULLEST - float(genes.headroom[model]) * (FULLEST - EMPTIEST)
-        placed: list[_Placed] = []
+        need = load / fullness
+        held: dict[Option, int] = {}
         covered = 0.0
-        for option in options:
-            short = load / fullness - covered
-            if short <= 1e-9 * load:
-                break
-            want = float(wants[option.gpu])
-            asked = min(short, want * load / fullness) if want > 0.0 else short
-            replicas = inventory.take(option.gpu, option.gpus, _whole(asked / option.goodput_per_s))
-            if replicas:
-                placed.append(_Placed(model, option, replicas))
+        for gpu, share in self._turns(model, genes.wants[model]):
+            asked = min(share * need, need - covered)
+            while asked > ROUNDING * need:
+                option = self._pick(model, gpu, asked, float(genes.haste[model]), inventory)
+                if option is None:
+                    break
+                replicas = inventory.take(gpu, option.gpus, option.replicas_for(asked))
+                held[option] = held.get(option, 0) + replicas
+                asked -= replicas * option.goodput_per_s
                 covered += replicas * option.goodput_per_s
-        return placed if covered * FULLEST >= load else self._too_little(model, load, covered)
+        if covered * FULLEST < load * (1.0 - 2.0 * ROUNDING):
+            return self._too_little(model, load, covered)
+        return [_Placed(model, option, replicas) for option, replicas in held.items()]
 
-    def _options(self, model: int, wants: Floats, haste: float) -> list[Option]:
-        """One option a GPU type: wanted types first, then the rest from the cheapest a request."""
-        picked = {
-            gpu: choices[min(int(haste * len(choices)), len(choices) - 1)]
+    def _turns(self, model: int, wants: Floats) -> list[tuple[int, float]]:
+        """GPU types in the order they are asked, with the share of the load that is asked of each.
+
+        First the wanted ones for the share wanted of them, then all for whatever is left: wanted
+        ones before others, and those from the cheapest a request.
+        """
+        price = {
+            gpu: choices[0].price_per_request
             for gpu in range(len(wants))
             if (choices := self._table.choices(model, gpu))
         }
-        return sorted(picked.values(), key=lambda o: (-wants[o.gpu], o.price_per_request, o.gpu))
+        order = sorted(price, key=lambda gpu: (-wants[gpu], price[gpu], gpu))
+        wanted = [(gpu, float(wants[gpu])) for gpu in order if wants[gpu] > 0.0]
+        return wanted + [(gpu, 1.0) for gpu in order]
+
+    def _pick(
+        self, model: int, gpu: int, rate_per_s: float, haste: float, inventory: Inventory
+    ) -> Option | None:
+        """The option of a pair for a rate, from the cheapest at haste 0 to the fastest at 1."""
+        choices = self._table.choices_at(model, gpu, rate_per_s, inventory.room(gpu))
+        return choices[min(int(haste * len(choices)), len(choices) - 1)] if choices else None
 
     def _too_little(self, model: int, load: float, covered: float) -> Rejection:
         name = self._context.model_names[model]
@@ -197,8 +209,3 @@ class Decoder:
             replicas=item.replicas,
             weight=weight,
         )
-
-
-def _whole(replicas: float) -> int:
-    """Whole replicas that cover a fractional number; a hair above a whole one is not one more."""
-    return max(int(np.ceil(replicas - 1e-6)), 1)

@@ -48,7 +48,9 @@ def front_trials(trials: Sequence[Trial]) -> list[Trial]:
     return [front[index] for index in knee_order(np.array([trial.values for trial in front]))]
 
 
-def make_plans(trials: Sequence[Trial], context: Context, origin: Origin, folder: Path) -> list[Plan]:
+def make_plans(
+    trials: Sequence[Trial], context: Context, origin: Origin, folder: Path
+) -> list[Plan]:
     """Plans named plan-01, plan-02, ... of front trials; `folder` is where they will be written."""
     width = max(len(str(len(trials))), 2)
     names = [f"plan-{rank:0{width}d}" for rank in range(1, len(trials) + 1)]

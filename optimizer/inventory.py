@@ -36,6 +36,10 @@ class Inventory:
             placed += fits
         return placed
 
+    def room(self, gpu: int) -> int:
+        """Size of the largest replica that still finds room in a node of a type."""
+        return max(self._free[gpu], default=0)
+
     def left(self, gpu: int) -> int:
         """GPUs of a type that are still free."""
         return sum(self._free[gpu])

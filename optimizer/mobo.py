@@ -9,7 +9,7 @@ round, when plans are already on the table.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import moocore
 import numpy as np
@@ -22,6 +22,9 @@ from boute.optimizer.problem import Preview, Problem
 from boute.optimizer.seeds import greedy_points, placement_points
 from boute.optimizer.trial import Trial
 from boute.workload.arrays import Floats
+
+if TYPE_CHECKING:
+    from boute.optimizer.acquisition import Data
 
 __all__ = ["Mobo"]
 
@@ -145,13 +148,15 @@ class Mobo:
             rows.append([trial.outcome.value(name) for name in self._uncertain])
         prior = self._priors(previews)
         found = np.log(np.maximum(np.array(rows), _SMALLEST))
-        return np.clip(found, prior - _WORST_SURPRISE, prior + _WORST_SURPRISE)
+        cut: Floats = np.clip(found, prior - _WORST_SURPRISE, prior + _WORST_SURPRISE)
+        return cut
 
     def _priors(self, previews: Sequence[Preview]) -> Floats:
         found = [[p.estimate.metrics[name] for name in self._uncertain] for p in previews]
-        return np.log(np.maximum(np.array(found), _SMALLEST))
+        logs: Floats = np.log(np.maximum(np.array(found), _SMALLEST))
+        return logs
 
-    def _data(self, previews: Sequence[Preview]) -> "Data":
+    def _data(self, previews: Sequence[Preview]) -> Data:
         from boute.optimizer.acquisition import Data
 
         exact = np.array([name in EXACT for name in self._problem.objectives])

@@ -7,7 +7,8 @@ in milliseconds, from the formulas of the performance model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,9 +21,12 @@ from boute.performance.replica import Replica
 from boute.performance.steady import Lengths, Steady, capacity, latency_at
 from boute.plan.model import Pool
 
-__all__ = ["Option", "OptionTable"]
+__all__ = ["ROUNDING", "Option", "OptionTable"]
 
 PIPELINES: Final = (1, 2, 4)
+
+# Relative: what rounding may leave of a load uncovered without asking for one more replica.
+ROUNDING: Final = 1e-6
 
 # Halvings when looking for the highest rate within the targets: to 0.1% of the capacity.
 _HALVINGS: Final = 10
@@ -60,6 +64,10 @@ class Option:
         """Dollars a request when filled to its goodput."""
         return self.price_per_hour / 3600.0 / self.goodput_per_s
 
+    def replicas_for(self, rate_per_s: float) -> int:
+        """Whole replicas, at least one, that carry a rate but for a millionth of it."""
+        return max(math.ceil(rate_per_s / self.goodput_per_s * (1.0 - ROUNDING)), 1)
+
     def at_rate(self, rate_per_s: float) -> Steady:
         """Steady state of one replica; beyond 99% of the capacity, that at 99%.
 
@@ -89,15 +97,30 @@ class OptionTable:
             (option.model, option.gpu, option.tensor_parallel, option.pipeline_parallel): option
             for option in self.options
         }
-        self._choices = {
-            (model, gpu): _efficient([o for o in self.options if (o.model, o.gpu) == (model, gpu)])
+        self._of_pairs = {
+            (model, gpu): [o for o in self.options if (o.model, o.gpu) == (model, gpu)]
             for model in range(len(context.family))
             for gpu in range(len(context.supplies))
         }
+        self._choices = {
+            pair: _efficient(found, lambda option: option.price_per_request)
+            for pair, found in self._of_pairs.items()
+        }
 
     def choices(self, model: int, gpu: int) -> tuple[Option, ...]:
-        """Options of a pair that are worth choosing between, cheapest a request to fastest."""
+        """Options of a pair to choose between for a large load, cheapest a request to fastest."""
         return self._choices[model, gpu]
+
+    def choices_at(self, model: int, gpu: int, rate_per_s: float, room: int) -> tuple[Option, ...]:
+        """Options of a pair to choose between for a rate, cheapest an hour to fastest.
+
+        Replicas come whole: for a small rate the cheapest is one small replica, not the option
+        that is cheapest a request. Options of more than `room` GPUs are left out.
+        """
+        fitting = (option for option in self._of_pairs[model, gpu] if option.gpus <= room)
+        return _efficient(
+            fitting, lambda option: option.replicas_for(rate_per_s) * option.price_per_hour
+        )
 
     def option(self, pool: Pool) -> Option:
         """The option that a pool runs; raise KeyError when it does not fit."""
@@ -197,10 +220,10 @@ def _shapes(supply: Supply) -> Iterator[tuple[int, int]]:
         tensor *= 2
 
 
-def _efficient(options: list[Option]) -> tuple[Option, ...]:
-    """Options that no other beats in both price a request and speed, cheapest first."""
+def _efficient(options: Iterable[Option], price: Callable[[Option], float]) -> tuple[Option, ...]:
+    """Options that no other beats in both price and speed, cheapest first."""
     kept: list[Option] = []
-    for option in sorted(options, key=lambda o: (o.price_per_request, o.speed_s)):
+    for option in sorted(options, key=lambda o: (price(o), o.speed_s)):
         if not kept or option.speed_s < kept[-1].speed_s:
             kept.append(option)
     return tuple(kept)

@@ -29,7 +29,7 @@ def undominated_boxes(front: Floats, reference: Floats) -> Floats:
     return np.asarray(_boxes(np.ascontiguousarray(-front), -reference))
 
 
-class CompiledPartitioning(FastNondominatedPartitioning):  # type: ignore[misc]
+class CompiledPartitioning(FastNondominatedPartitioning):
     """BoTorch's partitioning, with the loops for three and more objectives compiled."""
 
     def _partition_space(self) -> None:

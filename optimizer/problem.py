@@ -44,7 +44,7 @@ class Preview:
 class Problem:
     """Decoding, estimating and judging for one context.
 
-    Raises InfeasibleError when no model fits any GPU type.
+    Raises InfeasibleError when no plan is found within inventory and budget.
     """
 
     def __init__(self, context: Context) -> None:
@@ -97,6 +97,9 @@ class Problem:
     def _make_scale(self) -> Scale:
         points = sobol_points(self.encoding.dimensions, _SCALE_POINTS, _SCALE_SEED)
         decisions = [self.decode(point) for point in points]
+        if not any(isinstance(found, Decision) for found in decisions):
+            # Where next to nothing can be afforded chance does not find it.
+            decisions += [self.decode(point) for point in self._corners()]
         estimates = [
             self.estimator.estimate(found) for found in decisions if isinstance(found, Decision)
         ]
@@ -104,6 +107,18 @@ class Problem:
             raise _explain_rejections([d for d in decisions if isinstance(d, Rejection)])
         best, worst = zip(*(self._range(name, estimates) for name in self.objectives), strict=True)
         return Scale(self.objectives, np.array(best), np.array(worst))
+
+    def _corners(self) -> list[Point]:
+        """All queries on one model, that on one GPU type, as full and as cheap as can be."""
+        k, g = self.encoding.models, self.encoding.gpus
+        spare = np.zeros(k)
+        return [
+            self.encoding.join(
+                np.eye(k)[model], np.tile(np.eye(g)[gpu], (k, 1)), headroom=spare, haste=spare
+            )
+            for model in range(k)
+            for gpu in range(g)
+        ]
 
     def _range(self, name: str, estimates: list[Estimate]) -> tuple[float, float]:
         """Ideal and reference value of an objective: a target where there is one."""

@@ -59,7 +59,7 @@ def placement_points(problem: Problem) -> list[Point]:
             fullness = FULLEST - headroom * (FULLEST - EMPTIEST)
             counts = cheapest_placement(problem, fractions, fullness)
             if counts is not None:
-                points.append(_encode(problem, fractions, counts, headroom))
+                points.append(_encode(problem, fractions, counts, fullness))
     return points
 
 
@@ -83,7 +83,7 @@ def cheapest_placement(
         return None
     result = milp(
         c=np.array([option.price_per_hour for option in options]),
-        integrality=np.ones(len(options)),
+        integrality=np.ones(len(options), dtype=np.int64),
         bounds=Bounds(0.0, np.inf),
         constraints=[
             LinearConstraint(carries, lb=load),
@@ -98,22 +98,34 @@ def cheapest_placement(
 
 
 def _encode(
-    problem: Problem, fractions: Floats, counts: dict[Option, int], headroom: float
+    problem: Problem, fractions: Floats, counts: dict[Option, int], fullness: float
 ) -> Point:
     """The point whose decoding comes nearest to a placement."""
     encoding = problem.encoding
     carried = np.zeros((encoding.models, encoding.gpus))
-    haste = np.zeros(encoding.models)
     for option, count in counts.items():
         carried[option.model, option.gpu] += count * option.goodput_per_s
-        choices = problem.table.choices(option.model, option.gpu)
+    haste = np.zeros(encoding.models)
+    need = fractions * problem.context.workload.rate_per_s / fullness
+    for option in counts:
+        asked = carried[option.model, option.gpu] / carried[option.model].sum() * need[option.model]
+        choices = problem.table.choices_at(
+            option.model, option.gpu, asked, _room(problem, option.gpu)
+        )
         if option in choices:
             haste[option.model] = (choices.index(option) + 0.5) / len(choices)
+    headroom = (FULLEST - fullness) / (FULLEST - EMPTIEST)
     favourite = carried.max(axis=1, keepdims=True)
     share = np.divide(carried, favourite, out=np.zeros_like(carried), where=favourite > 0.0)
     # The upper half of a preference is the part that counts: see the encoding.
     preferences = np.where(share > 0.0, 0.5 + 0.5 * share, 0.0)
     return encoding.join(fractions, preferences, np.full(encoding.models, headroom), haste)
+
+
+def _room(problem: Problem, gpu: int) -> int:
+    """GPUs of a whole node of a type."""
+    supply = problem.context.supplies[gpu]
+    return min(supply.card.node_gpus, supply.count)
 
 
 def _ladder(models: int) -> Iterator[Floats]:

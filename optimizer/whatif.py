@@ -71,9 +71,7 @@ def compare(file: Path, change: Change, evaluations: int, seed: int) -> list[Row
     ]
 
 
-def _compare_plan(
-    plan: Plan, file: Path, change: Change, evaluations: int, seed: int
-) -> list[Row]:
+def _compare_plan(plan: Plan, file: Path, change: Change, evaluations: int, seed: int) -> list[Row]:
     before = prepare(plan.spec, file.parent, where=str(file))
     after = _changed(plan.spec, before, change, file)
     decision = decision_of(plan)

@@ -63,6 +63,10 @@ def test_nearest_finds_a_misspelt_name_whatever_its_case() -> None:
     assert nearest("h100-SXM", ["L40S", "H100-SXM"], "GPUs") == "did you mean H100-SXM?"
 
 
+def test_nearest_knows_a_name_without_its_unit() -> None:
+    assert nearest("price", ["count", "price_per_hour"], "keys") == "did you mean price_per_hour?"
+
+
 def test_nearest_lists_what_is_known_when_nothing_is_near() -> None:
     assert nearest("xyz", ["a", "b"], "keys") == "known keys: a, b"
     assert nearest("xyz", (f"name{i}" for i in range(20)), "keys").endswith("name11 and 8 more")

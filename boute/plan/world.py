@@ -21,9 +21,8 @@ def context_of(
     folder = path.parent
     spec = changed_spec(plan.spec, rate_scale=rate_scale)
     if trace is not None:
-        file = os.path.relpath(trace, folder)
         workload = spec.workload.model_copy(
-            update={"trace": file, "generator": None, "columns": {}, "start_s": 0.0,
+            update={"trace": os.path.abspath(trace), "generator": None, "columns": {}, "start_s": 0.0,
                     "duration_s": None, "max_requests": None, "rate_scale": rate_scale}
         )  # fmt: skip
         # The longest request of another trace decides anew how long a request may be.

@@ -55,7 +55,8 @@ def rebase_spec(spec: Spec, folder: Path, target: Path) -> Spec:
     for part, key, path in _files(data, folder):
         # A card by its name stays a name.
         if resolve(part.get(key) or "", folder) == path:
-            part[key] = os.path.relpath(path, target)
+            # Without links, because `..` out of a linked folder leads elsewhere.
+            part[key] = os.path.relpath(os.path.realpath(path), os.path.realpath(target))
     return Spec.model_validate(data)
 
 

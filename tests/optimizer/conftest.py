@@ -47,9 +47,7 @@ def spec_of() -> Callable[..., Spec]:
 
 
 @pytest.fixture(scope="session")
-def context_of(
-    _no_cards_of_ones_own: None, spec_of: Callable[..., Spec]
-) -> Callable[..., Context]:
+def context_of(_no_cards_of_ones_own: None, spec_of: Callable[..., Spec]) -> Callable[..., Context]:
     """The context of the small spec with some of its parts replaced."""
 
     def make(**changes: Any) -> Context:

@@ -55,9 +55,7 @@ def test_what_was_placed_fits_into_nodes(
             assert fits(sizes, nodes)
 
 
-@given(
-    count=st.integers(1, 14), node_gpus=st.integers(1, 5), size=st.integers(1, 6)
-)
+@given(count=st.integers(1, 14), node_gpus=st.integers(1, 5), size=st.integers(1, 6))
 def test_replicas_of_one_size_fill_every_node(
     supply: Supply, count: int, node_gpus: int, size: int
 ) -> None:
