@@ -80,11 +80,11 @@ class Context:
 
     def member(self, name: str) -> FamilyMember:
         """A member of the family by name; raise KeyError."""
-        return self.family[self.model_names.index(name)]
+        return {member.name: member for member in self.family}[name]
 
     def supply(self, name: str) -> Supply:
         """A GPU type by name; raise KeyError."""
-        return next(supply for supply in self.supplies if supply.name == name)
+        return {supply.name: supply for supply in self.supplies}[name]
 
 
 def prepare(spec: Spec, folder: Path, *, where: str = "boute.yaml") -> Context:
@@ -135,9 +135,9 @@ def _at(place: str) -> Iterator[None]:
         yield
     except InputError as error:
         section = re.split(r"\W", error.where, maxsplit=1)[0]
-        if section and section not in Spec.model_fields:
+        if error.where and section not in Spec.model_fields:
             raise
-        where = f"{place}: {error.where}" if section else place
+        where = f"{place}: {error.where}" if error.where else place
         raise type(error)(error.problem, where=where, mend=error.mend) from None
 
 

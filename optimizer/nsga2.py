@@ -48,15 +48,16 @@ class Nsga2:
         return waiting[:count]
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Take in trials; when those of a generation are complete it has offspring."""
+        """Take in trials; a generation of which all are known has offspring."""
         for trial in trials:
             values = trial.values
             if values is None:
                 values = np.full(self._problem.n_obj, _REJECTED)
             self._told[trial.point] = (values, trial.violation)
-            # Trials of another search fit no generation and are left aside.
-            if all(point in self._told for point in self._points()):
-                self._breed()
+        # Trials of another search fit no generation and are left aside, unless it has the same
+        # seed and was ahead.
+        while all(point in self._told for point in self._points()):
+            self._breed()
 
     def _points(self) -> list[Point]:
         if self._generation is None:

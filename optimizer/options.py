@@ -148,6 +148,8 @@ class OptionTable:
             for gpu, supply in enumerate(self._context.supplies)
             for option in self._of_pair(index, member, gpu, supply, lengths)
         ]
+        for option in found:
+            self._misfits.pop((index, option.gpu), None)  # it fits, if not in every shape
         # Options that keep no target are of use only to a model that has no others.
         able = [option for option in found if option.goodput_per_s > 0.0]
         return able or [_unlimited(option) for option in found]

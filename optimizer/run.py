@@ -187,7 +187,7 @@ def _view(
     }
     scale = search.problem.scale
     return StudyView(
-        title=context.spec.workload.trace or "generated workload",
+        title=_title(request.spec_file),
         spec=context.spec,
         spec_file=request.spec_file.name,
         objectives=search.problem.objectives,
@@ -209,6 +209,11 @@ def _view(
             name: float(value) for name, value in zip(scale.objectives, scale.worst, strict=True)
         },
     )
+
+
+def _title(spec_file: Path) -> str:
+    """What a study is called: the folder of a boute.yaml, else the name of the file."""
+    return spec_file.resolve().parent.name if spec_file.stem == "boute" else spec_file.stem
 
 
 def _trial_view(trial: Trial, names: dict[str, str], search: Search) -> TrialView:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -72,8 +72,8 @@ class Search:
 
     def run(self, limits: Limits) -> None:
         """Take up what the study holds, then go on to the limits."""
+        self._known = self.study.outcomes()
         for batch in self.study.batches():
-            self._known = self.study.outcomes()
             self._finish(batch)
         idle = 0
         while idle < _PATIENCE and (left := limits.evaluations - len(self._seen)) > 0:
@@ -89,9 +89,12 @@ class Search:
 
     def _take_up_others(self) -> None:
         """Learn what another process has added to the study meanwhile."""
+        others = self.study.batches(after=self._last_batch)
+        if not others:
+            return
         self._known = self.study.outcomes()
-        for batch in self.study.batches():
-            if batch.id > self._last_batch and self._is_complete(batch):
+        for batch in others:
+            if self._is_complete(batch):
                 self._finish(batch)
 
     def _is_complete(self, batch: Batch) -> bool:
@@ -144,8 +147,3 @@ class Search:
         step = Step(len(self._seen), self._volume, trial)
         self.steps.append(step)
         self.on_step(step)
-
-
-def feasible_values(trials: Sequence[Trial]) -> np.ndarray:
-    """Normalised objectives [n, m] of the trials that meet every constraint."""
-    return np.array([trial.values for trial in trials if trial.feasible])

@@ -74,12 +74,15 @@ class Batch:
 class Study:
     """A study on disk, or in memory when `path` is None.
 
-    Opening raises StudyError when the file is no study or belongs to another spec, and OutputError
-    when it cannot be written.
+    It is started when it is not there yet. Without a `header` it has to be there, and may be of any
+    spec: that is for looking at it. Opening raises StudyError when the file is no study or belongs
+    to another spec, and OutputError when it cannot be written.
     """
 
-    def __init__(self, path: Path | None, header: StudyHeader) -> None:
+    def __init__(self, path: Path | None, header: StudyHeader | None) -> None:
         self._where = str(path) if path is not None else ":memory:"
+        if header is None and (path is None or not path.is_file()):
+            raise StudyError("there is no study", where=self._where, mend="check the path")
         if path is not None:
             _make_parent(path)
         with self._explained():
@@ -106,10 +109,12 @@ class Study:
         """Close the file."""
         self._db.close()
 
-    def batches(self) -> list[Batch]:
-        """Batches in the order they were asked."""
+    def batches(self, after: int = 0) -> list[Batch]:
+        """Batches in the order they were asked, those past the id `after`."""
         with self._explained():
-            rows = self._db.execute("SELECT id, sampler, seed, points FROM batches ORDER BY id")
+            rows = self._db.execute(
+                "SELECT id, sampler, seed, points FROM batches WHERE id > ? ORDER BY id", (after,)
+            )
             return [
                 Batch(number, sampler, seed, tuple(tuple(point) for point in json.loads(points)))
                 for number, sampler, seed, points in rows
@@ -162,25 +167,29 @@ class Study:
                     Outcome.model_validate_json(outcome),
                 )
 
-    def _open(self, header: StudyHeader) -> None:
+    def _open(self, header: StudyHeader | None) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         # Each commit reaches the disk: a trial that was seen is not lost to a power cut.
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(_TABLES)
-        self._db.execute(
-            "INSERT OR IGNORE INTO header VALUES (1, ?, ?, ?, ?)",
-            (SCHEMA_VERSION, header.spec_hash, header.spec_file, json.dumps(header.objectives)),
-        )
-        version, spec_hash, spec_file = self._db.execute(
+        if header is not None:
+            self._db.execute(
+                "INSERT OR IGNORE INTO header VALUES (1, ?, ?, ?, ?)",
+                (SCHEMA_VERSION, header.spec_hash, header.spec_file, json.dumps(header.objectives)),
+            )
+        found = self._db.execute(
             "SELECT schema_version, spec_hash, spec_file FROM header"
         ).fetchone()
+        if found is None:
+            raise StudyError("there is no study in it", where=self._where, mend="check the path")
+        version, spec_hash, spec_file = found
         if version != SCHEMA_VERSION:
             raise StudyError(
                 f"has schema version {version}, this boute reads {SCHEMA_VERSION}",
                 where=self._where,
                 mend="start a new study with --study FILE",
             )
-        if spec_hash != header.spec_hash:
+        if header is not None and spec_hash != header.spec_hash:
             raise StudyError(
                 f"belongs to another spec or other data (it was started from {spec_file})",
                 where=self._where,

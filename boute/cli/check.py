@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from boute.context import Context
+    from boute.optimizer.options import Option
     from boute.optimizer.problem import Problem
 
 __all__ = ["check"]
@@ -19,9 +22,9 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print what is understood as JSON.")]
     = False,
 ) -> None:
-    """Check a spec and the files it names, and print it with every default filled in.
+    """Check a spec and the files it names, and print it in full.
 
-    Also prints what each model can do on each GPU type, and why it does not fit where it does not.
+    Prints the spec with every default filled in, and what each model can do on each GPU type, and why it does not fit where it does not.
     """
     from boute.cli.console import note, print_json, show
     from boute.context import prepare
@@ -66,7 +69,7 @@ def _workload(context: Context) -> dict[str, Any]:
     }
 
 
-def _option(problem: Problem, option: Any) -> dict[str, Any]:
+def _option(problem: Problem, option: Option) -> dict[str, Any]:
     return {
         "model": problem.context.model_names[option.model],
         "gpu": problem.context.supplies[option.gpu].name,
@@ -79,7 +82,7 @@ def _option(problem: Problem, option: Any) -> dict[str, Any]:
     }
 
 
-def _table(problem: Problem) -> Any:
+def _table(problem: Problem) -> Table:
     from rich.table import Table
 
     table = Table(title="What one replica carries within the targets", title_justify="left")

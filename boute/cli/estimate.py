@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["estimate"]
 
 
-def estimate(  # noqa: PLR0917 - typer makes options of them
+def estimate(
     model: Annotated[str | None, typer.Option(help="A card, a Hugging Face id, a file.")] = None,
     gpu: Annotated[str | None, typer.Option(help="A GPU card by name or path.")] = None,
     tp: Annotated[int, typer.Option(help="Tensor parallelism.")] = 1,
@@ -28,7 +28,10 @@ def estimate(  # noqa: PLR0917 - typer makes options of them
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Predict TTFT, TPOT, tokens per second and KV use of one replica, with the stated error."""
+    """Predict latency, throughput and KV use of one replica.
+
+    For a steady number of requests under way; with the stated error.
+    """
     given: dict[str, object] = {
         "model": model,
         "gpu": gpu,

@@ -15,7 +15,7 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to start in.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite a boute.yaml there.")] = False,
 ) -> None:
-    """Write a boute.yaml with comments, and its JSON Schema for editors."""
+    """Write a commented boute.yaml, and its JSON Schema for editors."""
     import json
 
     from boute.cli.console import note

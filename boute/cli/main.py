@@ -7,33 +7,37 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Sequence
+from typing import Annotated, Final, NoReturn, cast
 
 import typer
 
 import boute
 from boute.cli import check, gpus, init, models, optimize, plan, simulate, whatif
-from boute.cli import estimate as estimate_verb
-from boute.errors import BouteError
+from boute.cli.estimate import estimate
+from boute.errors import BouteError, InputError, OutputError
 
-__all__ = ["app", "run"]
+__all__ = ["app", "main", "run"]
 
 app = typer.Typer(
     name="boute",
     help="Plan and run a fleet of language models on mixed GPUs.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 app.command("init")(init.init)
 app.command("check")(check.check)
 app.command("optimize")(optimize.optimize)
 app.command("simulate")(simulate.simulate)
-app.command("estimate")(estimate_verb.estimate)
+app.command("estimate")(estimate)
 app.command("whatif")(whatif.whatif)
 app.add_typer(plan.app, name="plan")
 app.add_typer(gpus.app, name="gpus")
 app.add_typer(models.app, name="models")
+
+# What typer raises for options that it does not understand. It has no public name of its own.
+_UsageError: Final = cast("type[Exception]", typer.BadParameter.__base__)
 
 
 def _version(asked: bool) -> None:
@@ -47,9 +51,7 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Options that every verb shares."""
     if debug:
@@ -57,27 +59,60 @@ def root(
 
 
 def run() -> NoReturn:
-    """Run the command and exit: one line on standard error for whatever goes wrong."""
+    """Run the command and exit."""
     # Small matrices lose more to a BLAS thread pool than they gain; a user's own setting stays.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    sys.exit(_outcome())
+    sys.exit(main(sys.argv[1:]))
 
 
-def _outcome() -> int | str | None:
+def main(arguments: Sequence[str]) -> int:
+    """Run a verb and return the exit code: one line on standard error for whatever goes wrong."""
     try:
-        app(standalone_mode=True)
-    except SystemExit as done:
-        return done.code
+        code = _invoke(list(arguments) or ["--help"])
+        sys.stdout.flush()
     except BouteError as error:
         if os.environ.get("BOUTE_DEBUG"):
             raise
-        print(f"boute: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("boute: interrupted; a study goes on where it stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
+        return _fail(error, error.exit_code)
+    except KeyboardInterrupt as stop:
+        return _fail(f"interrupted; {stop}" if str(stop) else "interrupted", 130)
+    except (BrokenPipeError, SystemExit):  # rich turns the first into the second
         # Whoever read the output has seen enough, as in `boute gpus | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    return code
+
+
+def _invoke(arguments: list[str]) -> int:
+    """The verb's exit code. Unlike typer's own way, wrong options raise InputError."""
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("boute", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
+    except _UsageError as error:
+        raise _usage_error(error) from None
+    except OSError as error:
+        # Files are read and written with an error that names them; what is left is the output.
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(
+            f"cannot be written: {str(error.strerror).lower()}", where="standard output"
+        ) from error
     return 0
+
+
+def _usage_error(error: Exception) -> InputError:
+    context = getattr(error, "ctx", None)
+    verb = context.command_path if context is not None else "boute"
+    message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+    message = message.replace(": Input should", ": should")
+    # Of a group without a verb, as in `boute plan`, typer has shown the help and says no more.
+    problem = message[:1].lower() + message[1:] or "a verb is missing"
+    return InputError(problem, mend="" if problem.endswith("?") else f"see {verb} --help")
+
+
+def _fail(message: object, code: int) -> int:
+    print(f"boute: {message}", file=sys.stderr)
+    return code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from boute.optimizer.run import Result
 
 __all__ = ["optimize"]
+
+# Plans printed: what fits a screen. The files hold the whole front.
+SHOWN: Final = 12
 
 
 def optimize(
@@ -46,18 +49,23 @@ def optimize(
 
     request = Request(spec, out, study, sampler, evaluations, time_limit, seed, workers)
     settings = load_settings(request)
-    with SearchProgress(settings) as progress:
-        result = run(request, progress.step)
+    try:
+        with SearchProgress(settings) as progress:
+            result = run(request, progress.step)
+    except KeyboardInterrupt:
+        kept = study or out / "study.db"
+        raise KeyboardInterrupt(f"--study {kept} goes on where it stopped") from None
     if as_json:
         print_json(_summary(result, out))
         return
     from boute.report.tables import front_table
 
-    show(front_table(result.view))
+    show(front_table(result.view, most=SHOWN))
     chosen = result.plans[0]
     note(
         f"{len(result.plans)} plans from {result.view.evaluations} evaluations in "
         f"{result.seconds:.1f} s; {chosen.name} is the most balanced"
+        + (f"; the {SHOWN} most balanced are shown" if len(result.plans) > SHOWN else "")
     )
     note(f"report: {out / 'report.html'}")
     note(f"plan:   {out / 'plans' / chosen.name}.yaml")

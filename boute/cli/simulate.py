@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from boute.outcome import Latency, Outcome
 
 __all__ = ["simulate"]
@@ -62,7 +64,7 @@ def _summary(outcome: Outcome) -> str:
     return "; ".join(parts)
 
 
-def _latencies(outcome: Outcome) -> object:
+def _latencies(outcome: Outcome) -> Table:
     from rich.table import Table
 
     table = Table(title=f"Latency in seconds (model error {outcome.latency_error:.0%})")
@@ -80,7 +82,7 @@ def _latencies(outcome: Outcome) -> object:
     return table
 
 
-def _pools(outcome: Outcome) -> object:
+def _pools(outcome: Outcome) -> Table:
     from rich.table import Table
 
     table = Table(title="Pools")

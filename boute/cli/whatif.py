@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from boute.optimizer.whatif import Change, Row
 
 __all__ = ["whatif"]
@@ -31,7 +33,7 @@ def whatif(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the search.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
-    """Compare a plan, or the best plans of a spec, before and after a change.
+    """Compare before and after a change of rate, price or supply.
 
     Of a plan it says what it would do unchanged in the changed world, and what a new search there
     finds instead; of a spec, the best plan for it before and after.
@@ -81,7 +83,7 @@ def _positive(text: str) -> float | None:
     return value if math.isfinite(value) and value > 0.0 else None
 
 
-def _table(rows: list[Row]) -> object:
+def _table(rows: list[Row]) -> Table:
     from rich.table import Table
 
     from boute.plan.words import metric_short, metric_text

@@ -9,7 +9,7 @@ from pathlib import Path
 from boute.context import Context, prepare
 from boute.errors import InputError
 from boute.plan.model import Plan
-from boute.spec.model import Spec
+from boute.spec.model import Spec, WorkloadSource
 
 __all__ = ["changed_spec", "context_of"]
 
@@ -17,18 +17,18 @@ __all__ = ["changed_spec", "context_of"]
 def context_of(
     plan: Plan, path: Path, *, trace: Path | None = None, rate_scale: float = 1.0
 ) -> Context:
-    """The context that a plan file stands in, with another trace or rate if asked for."""
-    folder = path.parent
-    spec = changed_spec(plan.spec, rate_scale=rate_scale)
+    """The context that a plan file stands in, with another trace or rate if asked for.
+
+    Another trace is used whole, at its own rate times `rate_scale`. Raises SpecError,
+    ProfileError and DataError as `prepare` does.
+    """
+    spec = plan.spec
     if trace is not None:
-        workload = spec.workload.model_copy(
-            update={"trace": os.path.abspath(trace), "generator": None, "columns": {}, "start_s": 0.0,
-                    "duration_s": None, "max_requests": None, "rate_scale": rate_scale}
-        )  # fmt: skip
+        workload = WorkloadSource(trace=os.path.abspath(trace), seed=spec.workload.seed)
         # The longest request of another trace decides anew how long a request may be.
         engine = spec.engine.model_copy(update={"max_model_len": None})
         spec = spec.model_copy(update={"workload": workload, "engine": engine})
-    return prepare(spec, folder, where=str(path))
+    return prepare(changed_spec(spec, rate_scale=rate_scale), path.parent, where=str(path))
 
 
 def changed_spec(

@@ -97,8 +97,11 @@ def load_alternatives(path: Path) -> list[Alternative]:
         ) from None
 
 
-def front_table(view: StudyView) -> Table:
-    """The front for a terminal of 100 columns; a narrower one cuts names short, not numbers."""
+def front_table(view: StudyView, *, most: int | None = None) -> Table:
+    """The front for a terminal of 100 columns; a narrower one cuts names short, not numbers.
+
+    With `most`, only so many plans, the most balanced first.
+    """
     between = [name for name in view.objectives if name not in {"quality", "cost_per_hour"}]
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column("Plan", no_wrap=True)
@@ -107,7 +110,7 @@ def front_table(view: StudyView) -> Table:
     for heading in ["Quality", *map(metric_short, between), metric_short("cost_per_hour")]:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("Verdict", no_wrap=True)
-    for plan in view.plans:
+    for plan in view.plans[:most]:
         outcome = plan.predicted
         half = (outcome.quality_high - outcome.quality_low) / 2
         shares, pools = _share_lines(plan)

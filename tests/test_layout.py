@@ -1,0 +1,151 @@
+"""The rooms of the package import only what is below them, and heavy libraries stay lazy."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "boute"
+
+BASE = {"boute", "errors", "files", "documents", "compiled"}
+NOUNS = BASE | {"profiles", "metrics", "outcome", "spec", "plan"}
+CONTEXT = NOUNS | {"workload", "routing", "performance"}
+EVALUATE = CONTEXT | {"context", "simulation"}
+
+MAY_IMPORT = {
+    "boute": BASE | {"cli"},
+    "errors": set(),
+    "files": BASE,
+    "documents": BASE,
+    "compiled": BASE,
+    "profiles": BASE,
+    "metrics": BASE,
+    "outcome": NOUNS,
+    "spec": NOUNS,
+    "plan": NOUNS,
+    "workload": NOUNS,
+    "routing": NOUNS | {"workload"},
+    "performance": NOUNS | {"workload"},
+    "simulation": NOUNS | {"workload", "performance"},
+    "context": CONTEXT,
+    "evaluate": EVALUATE,
+    "report": NOUNS,
+    "optimizer": EVALUATE | {"evaluate", "report"},
+    "deployments": NOUNS | {"routing"},
+    "cli": EVALUATE | {"evaluate", "report", "optimizer", "deployments"},
+}
+# The one module of `plan` that loads what a plan refers to stands beside the context.
+ELSEWHERE = {"boute.plan.world": "context"}
+
+HEAVY = ["botorch", "gpytorch", "matplotlib", "numba", "numpy", "pandas", "plotly", "pyarrow", "pymoo", "ray", "scipy", "sklearn", "torch", "vllm"]
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of the package by its dotted name, through the links to sibling folders."""
+    for folder, _, files in os.walk(PACKAGE, followlinks=True):
+        for file in files:
+            if file.endswith(".py"):
+                path = Path(folder) / file
+                parts = path.relative_to(ROOT).with_suffix("").parts
+                yield ".".join(part for part in parts if part != "__init__"), path
+
+
+def room_of(module: str) -> str:
+    """The room of a module, or of a name imported from one (`boute.plan.Plan`)."""
+    parts = module.split(".")
+    known = ELSEWHERE.get(".".join(parts[:3]))
+    if known is not None:
+        return known
+    return parts[1] if len(parts) > 1 and parts[1] in MAY_IMPORT else "boute"
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Dotted names that a module imports anywhere, those inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            # `from boute.cli import check` names a module, `from boute.errors import X` does not.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_module_is_in_a_room() -> None:
+    rooms = {name.split(".")[1] for name, _ in modules() if "." in name}
+    assert rooms - {"__main__"} <= set(MAY_IMPORT)
+    assert {"optimizer", "deployments", "profiles"} <= rooms
+
+
+def test_no_two_rooms_import_each_other() -> None:
+    for room, below in MAY_IMPORT.items():
+        for other in below - BASE - {room}:
+            if room not in BASE | NOUNS:
+                assert room not in MAY_IMPORT[other], f"{room} and {other}"
+
+
+@pytest.mark.parametrize(
+    ("module", "path"), [pytest.param(*item, id=item[0]) for item in sorted(modules())]
+)
+def test_a_module_imports_only_what_is_below_it(module: str, path: Path) -> None:
+    room = room_of(module)
+    allowed = MAY_IMPORT[room] | {room}
+    for name in imported(path):
+        if name.split(".")[0] == "boute":
+            assert room_of(name) in allowed, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("library", "rooms"),
+    [
+        ("ray", {"deployments"}),
+        ("vllm", {"deployments"}),
+        ("torch", {"optimizer"}),
+        ("botorch", {"optimizer"}),
+        ("gpytorch", {"optimizer"}),
+        ("pymoo", {"optimizer"}),
+        ("numba", {"compiled"}),
+        ("plotly", {"report"}),
+        ("matplotlib", {"report"}),
+        ("typer", {"cli"}),
+    ],
+)
+def test_a_library_is_used_in_its_room_only(library: str, rooms: set[str]) -> None:
+    users = {
+        module
+        for module, path in modules()
+        if any(name.split(".")[0] == library for name in imported(path))
+    }
+    assert {user for user in users if room_of(user) not in rooms} == set()
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Which heavy libraries a fresh interpreter has loaded after a statement."""
+    program = f"{statement}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return {name.split(".")[0] for name in done.stdout.split()} & set(HEAVY)
+
+
+def test_the_command_line_starts_without_heavy_libraries() -> None:
+    assert loaded_by("import boute.cli.main") == set()
+
+
+def test_specs_plans_and_cards_are_read_without_heavy_libraries() -> None:
+    assert loaded_by("import boute.spec, boute.plan, boute.profiles.catalog") == set()
+
+
+def test_planning_starts_without_what_serves_or_learns() -> None:
+    assert loaded_by("import boute.optimizer.run") <= {"numpy", "numba", "scipy"}
+
+
+def test_the_numbers_of_a_request_s_path_need_no_torch() -> None:
+    assert loaded_by("import boute.routing.router") <= {"numpy"}
