@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test lint bench figures clean
 
 help:
 	@echo "make demo    set up, plan the quickstart, say where the report is"
 	@echo "make test    set up and run the tests"
 	@echo "make lint    lint, format check, types"
 	@echo "make bench   measure speed, memory and search quality; writes out/bench.json"
+	@echo "make figures make the picture of the README and the tables of docs/examples.md again"
 
 # One environment for all targets; made again when what is installed changes. The kernels of the
 # simulator are compiled here once, so that the first plan of a user does not wait for them.
@@ -37,3 +38,10 @@ bench: install
 
 clean:
 	rm -rf $(VENV) out build *.egg-info
+
+# The picture of the README and the tables of docs/examples.md.
+figures: install
+	$(BIN)/boute optimize examples/quickstart/boute.yaml --out out/quickstart | tee out/quickstart.txt
+	cp out/quickstart/front.png docs/front.png
+	test ! -d ../shared/data/azure2023 || \
+	    $(BIN)/boute optimize examples/azure/boute.yaml --out out/azure | tee out/azure.txt

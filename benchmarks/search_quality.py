@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from boute.context import Context, prepare
-from boute.optimizer.run import search_context
+from boute.optimizer.problem import Problem
+from boute.optimizer.run import search_problem
 from boute.optimizer.search import Limits
 from boute.optimizer.study import Study, StudyHeader
 from boute.spec.load import load_spec
@@ -45,7 +46,7 @@ def _run(context: Context, sampler: str, evaluations: int, seed: int) -> tuple[f
     start = time.monotonic()
     header = StudyHeader(context.spec_hash, "benchmark", tuple(context.spec.objectives))
     with Study(None, header) as study:
-        search = search_context(context, study, sampler, seed, Limits(evaluations))
+        search = search_problem(Problem(context), study, sampler, seed, Limits(evaluations))
     return search.steps[-1].hypervolume, time.monotonic() - start
 
 

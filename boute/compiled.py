@@ -40,8 +40,9 @@ def _cache_folder() -> Path:
     digest = hashlib.sha256()
     for room in _ROOMS:
         for source in sorted((package / room).glob("*.py")):
-            state = source.stat()
-            digest.update(f"{source.name} {state.st_size} {state.st_mtime_ns}\n".encode())
+            text = source.read_bytes()
+            if b"@kernel" in text:
+                digest.update(text)
     return package / "__pycache__" / f"kernels-{digest.hexdigest()[:16]}"
 
 

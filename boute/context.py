@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boute.errors import InputError, SpecError
+from boute.errors import InfeasibleError, InputError, SpecError
 from boute.performance.memory import WEIGHT_BYTES
 from boute.profiles.catalog import load_gpu, load_model
 from boute.profiles.gpu import GpuCard
@@ -27,7 +27,7 @@ from boute.workload.arrays import Floats, Workload
 from boute.workload.pairing import pair
 from boute.workload.source import load_trace
 
-__all__ = ["Context", "FamilyMember", "Supply", "prepare"]
+__all__ = ["Context", "FamilyMember", "Supply", "located", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def prepare(spec: Spec, folder: Path, *, where: str = "boute.yaml") -> Context:
 
     `where` is what the spec is called in messages.
     """
-    with _at(where):
+    with located(where):
         return _prepare(spec, folder)
 
 
@@ -129,11 +129,11 @@ def _prepare(spec: Spec, folder: Path) -> Context:
 
 
 @contextmanager
-def _at(place: str) -> Iterator[None]:
+def located(place: str) -> Iterator[None]:
     """Put `place` before an error that tells no place, or only a key of the spec."""
     try:
         yield
-    except InputError as error:
+    except (InputError, InfeasibleError) as error:
         section = re.split(r"\W", error.where, maxsplit=1)[0]
         if error.where and section not in Spec.model_fields:
             raise
@@ -144,7 +144,7 @@ def _at(place: str) -> Iterator[None]:
 def _family(spec: Spec, folder: Path) -> tuple[FamilyMember, ...]:
     members = []
     for index, choice in enumerate(spec.models):
-        with _at(f"models[{index}]"):
+        with located(f"models[{index}]"):
             card = load_model(choice.card or choice.name, folder)
         members.append(FamilyMember(choice, card))
     return tuple(sorted(members, key=_bytes_per_token))
@@ -156,7 +156,7 @@ def _bytes_per_token(member: FamilyMember) -> tuple[float, int]:
 
 
 def _supply(name: str, gpu: GpuSupply, folder: Path) -> Supply:
-    with _at(f"gpus.{name}"):
+    with located(f"gpus.{name}"):
         card = load_gpu(gpu.card or name, folder)
     price = gpu.price_per_hour
     if price is None and gpu.spot:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from boute.context import Context
 from boute.errors import InputError
@@ -33,24 +34,21 @@ from boute.workload.arrays import Floats, Ints, Workload
 
 __all__ = ["evaluate", "latency_curves", "run_fleet", "write_chrome_trace"]
 
-_WORSE: Final[dict[Verdict, int]] = {"stable": 0, "strained": 1, "unstable": 2}
+_WORSE: Final[tuple[Verdict, ...]] = ("stable", "strained", "unstable")
 _PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0)
 
 
 def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcome:
     """What a fleet does with a workload; raise InputError for a pool that cannot exist."""
     run = run_fleet(decision, workload, context)
-    assigned = _assigned(decision, workload)
-    output = workload.output_tokens[np.arange(len(workload)), assigned]
+    output = _output_tokens(decision, workload)
     served = ~run.failed
     pools = _pool_outcomes(decision, run, workload, output, context)
     tokens = max(int(output[served].sum()), 1)
     window_s = _window_s(run, workload)
     price = _price_per_hour(decision, context)
-    met = _within_limits(run, output, context)
-    quality = expected_quality(
-        context.quality, context.score, np.array(decision.routing.thresholds)
-    )
+    met = _within_limits(run, context)
+    quality = expected_quality(context.quality, context.score, decision.routing.thresholds)
     return Outcome(
         requests=len(workload),
         failed=int(run.failed.sum()),
@@ -70,19 +68,17 @@ def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcom
         cost_per_million_tokens=price / 3600.0 * window_s / tokens * 1e6,
         energy_j_per_token=sum(pool.energy_j for pool in pools) / tokens,
         latency_error=_latency_error(decision, context),
-        verdict=max((pool.verdict for pool in pools), key=lambda verdict: _WORSE[verdict]),
+        verdict=max((pool.verdict for pool in pools), key=_WORSE.index),
         pools=pools,
     )
 
 
 def run_fleet(decision: Decision, workload: Workload, context: Context) -> FleetRun:
     """Simulate every request; raise InputError for a pool that cannot exist."""
-    models = list(decision.routing.models)
-    assigned = _assigned(decision, workload)
     loads = [
         PoolLoad(
             name=pool.name,
-            model=models.index(pool.model),
+            model=decision.routing.models.index(pool.model),
             replica=build_pool_replica(pool, context),
             replicas=pool.replicas,
             weight=pool.weight,
@@ -93,8 +89,8 @@ def run_fleet(decision: Decision, workload: Workload, context: Context) -> Fleet
         loads,
         arrival_s=workload.arrival_s,
         input_tokens=workload.input_tokens,
-        output_tokens=workload.output_tokens[np.arange(len(workload)), assigned],
-        model=assigned,
+        output_tokens=_output_tokens(decision, workload),
+        model=_assigned(decision, workload),
         seed=context.spec.workload.seed,
     )
 
@@ -121,23 +117,23 @@ def build_pool_replica(pool: Pool, context: Context) -> Replica:
 def latency_curves(
     decision: Decision, context: Context, quantiles: Sequence[float]
 ) -> dict[str, tuple[float, ...]]:
-    """TTFT, TPOT and E2E in seconds at the quantiles, over the requests that are served."""
+    """TTFT, TPOT and E2E in seconds at the quantiles, over the requests that have each."""
     run = run_fleet(decision, context.workload, context)
     served = ~run.failed
-    curves = {"ttft": run.ttft_s, "tpot": run.tpot_s, "e2e": run.e2e_s}
+    streamed = served & (_output_tokens(decision, context.workload) > 1)
+    curves = {"ttft": run.ttft_s[served], "tpot": run.tpot_s[streamed], "e2e": run.e2e_s[served]}
     return {
-        name: tuple(float(value) for value in np.quantile(values[served], quantiles))
+        name: tuple(map(float, np.quantile(values, quantiles))) if len(values) else ()
         for name, values in curves.items()
     }
 
 
 def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None:
     """Write the run of every pool as one Chrome trace; raise OutputError."""
-    run = run_fleet(decision, context.workload, context)
     workload = context.workload
-    assigned = _assigned(decision, workload)
-    output = workload.output_tokens[np.arange(len(workload)), assigned]
-    events: list[Any] = []
+    run = run_fleet(decision, workload, context)
+    output = _output_tokens(decision, workload)
+    events: list[dict[str, Any]] = []
     notes: dict[str, str] = {}
     process = 0
     for place, (pool, mine) in enumerate(zip(decision.pools, run.members, strict=True)):
@@ -148,7 +144,7 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
             workload.arrival_s[mine],
             workload.input_tokens[mine],
             output[mine],
-            context.spec.workload.seed + 1 + place,
+            context.spec.workload.seed + 1 + place,  # the seed that simulate_fleet gives the pool
             first_process=process,
         )
         events += trace["traceEvents"]
@@ -160,7 +156,12 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
 
 def _assigned(decision: Decision, workload: Workload) -> Ints:
     """Index of the model [N] that each request goes to, in cost order."""
-    return route(workload.score, np.array(decision.routing.thresholds))
+    return route(workload.score, decision.routing.thresholds)
+
+
+def _output_tokens(decision: Decision, workload: Workload) -> Ints:
+    """Output tokens [N] of each request by the model that it goes to."""
+    return workload.output_tokens[np.arange(len(workload)), _assigned(decision, workload)]
 
 
 def _pool_outcomes(
@@ -186,9 +187,7 @@ def _pool_outcomes(
                 tpot=_latency(run.tpot_s[served[output[served] > 1]]),
                 e2e=_latency(run.e2e_s[served]),
                 energy_j=pool.replicas * replica.idle_w * window_s + pool_run.dynamic_j,
-                verdict=judge_pool(
-                    pool_run, duration_s=workload.duration_s, utilisation=load
-                ),
+                verdict=judge_pool(pool_run, duration_s=workload.duration_s, utilisation=load),
             )
         )
     return found
@@ -207,16 +206,14 @@ def _window_s(run: FleetRun, workload: Workload) -> float:
     return max(workload.duration_s, *ends)
 
 
-def _within_limits(run: FleetRun, output: Ints, context: Context) -> Floats:
-    """Whether each request meets every latency target; failed ones do not."""
+def _within_limits(run: FleetRun, context: Context) -> NDArray[np.bool_]:
+    """Whether each request [N] meets every latency target; failed ones do not."""
+    # A request of one token has no time between tokens, and holds 0 there.
+    latencies = {"ttft": run.ttft_s, "tpot": run.tpot_s, "e2e": run.e2e_s}
     met = ~run.failed
-    latencies = {"ttft": run.ttft_s, "e2e": run.e2e_s}
     for latency, limit in context.spec.targets.request_limits().items():
-        if latency == "tpot":
-            met = met & ((run.tpot_s <= limit) | (output == 1))
-        else:
-            met = met & (latencies[latency] <= limit)
-    return np.asarray(met)
+        met &= latencies[latency] <= limit
+    return met
 
 
 def _price_per_hour(decision: Decision, context: Context) -> float:

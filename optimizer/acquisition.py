@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+from botorch.acquisition.multi_objective import logei
 from botorch.acquisition.multi_objective.objective import MCMultiOutputObjective
 from botorch.optim.optimize import optimize_acqf_discrete
 from botorch.sampling.normal import SobolQMCNormalSampler
@@ -60,7 +60,7 @@ class Choice:
     gain: float
 
 
-class _NoisyExpectedHypervolumeImprovement(qLogNoisyExpectedHypervolumeImprovement):
+class _NoisyExpectedHypervolumeImprovement(logei.qLogNoisyExpectedHypervolumeImprovement):
     """BoTorch's acquisition, its boxes cut by compiled code."""
 
     def _set_cell_bounds(self, num_new_points: int) -> None:
@@ -110,6 +110,9 @@ def choose(
     to its column there; `limits` are (column, logarithm of the limit); `split` the feature columns
     of routing and of deployment.
     """
+    # BoTorch 0.18 would compile a C++ extension for this very processor on first use: half a minute
+    # of a user's first search, and other bytes on another machine. It gains a second a search.
+    logei._load_attempted = True
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # with a pool of threads, processes this small fit ten times slower
     try:

@@ -171,7 +171,7 @@ class Decoder:
             return None
         return Rejection(
             "budget",
-            f"costs ${cost:.2f} an hour, the budget is ${self._budget:.2f}",
+            f"the plan costs ${cost:.2f} an hour, the budget is ${self._budget:.2f}",
             cost / self._budget - 1.0,
         )
 

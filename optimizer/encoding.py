@@ -90,4 +90,5 @@ def _wants(preferences: Floats) -> Floats:
     # A row of zeros wants nothing in particular: every type alike.
     level = np.where(favourite > 0.0, preferences / np.where(favourite > 0.0, favourite, 1.0), 1.0)
     excess = np.maximum(level - 0.5, 0.0)
-    return excess / excess.sum(axis=1, keepdims=True)
+    wants: Floats = excess / excess.sum(axis=1, keepdims=True)
+    return wants

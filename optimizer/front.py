@@ -15,7 +15,7 @@ from boute.errors import InfeasibleError
 from boute.metrics import is_maximised
 from boute.optimizer.constraints import misses
 from boute.optimizer.pareto import knee_order, nondominated
-from boute.optimizer.problem import MENDS
+from boute.optimizer.problem import nothing_decodes
 from boute.optimizer.search import Search
 from boute.optimizer.trial import Trial
 from boute.plan.model import Alternative, Plan, PlannedModel, Source
@@ -84,11 +84,7 @@ def nothing_feasible(search: Search) -> InfeasibleError:
     if not evaluated:
         if search.nearest is None:
             return InfeasibleError("no plan was tried", mend="raise --evaluations or --time-limit")
-        return InfeasibleError(
-            f"no plan is feasible: {search.nearest.constraint} binds; at best, "
-            f"{search.nearest.reason}",
-            mend=MENDS[search.nearest.constraint],
-        )
+        return nothing_decodes(search.nearest)
     nearest = min(evaluated, key=lambda trial: trial.violation)
     assert nearest.outcome is not None
     missed = misses(nearest.outcome, targets)
@@ -96,18 +92,21 @@ def nothing_feasible(search: Search) -> InfeasibleError:
     if binding == "stability":
         lowest = min(trial.outcome.utilisation for trial in evaluated if trial.outcome)
         return InfeasibleError(
-            "no plan is feasible: stability binds; the load is at best "
-            f"{lowest:.0%} of what the busiest pool carries",
+            "no plan is feasible, stability binds: the busiest pool is asked for at least "
+            f"{lowest:.0%} of what it carries",
+            where="workload",
             mend="add GPUs or budget, or lower workload.rate_scale",
         )
     metric = {"quality_min": "quality", "budget_per_hour": "cost_per_hour"}.get(binding, binding)
     reached = [trial.outcome.value(metric) for trial in evaluated if trial.outcome]
     best = max(reached) if is_maximised(metric) else min(reached)
     limit = getattr(targets, binding)
+    more = "a better model" if binding == "quality_min" else "GPUs"
     return InfeasibleError(
-        f"no plan is feasible: targets.{binding} binds; {limit:g} is asked, the best reached is "
-        f"{best:.4g} and the plan nearest to all targets has {nearest.outcome.value(metric):.4g}",
-        mend=f"ease targets.{binding}, add GPUs, or search longer",
+        f"no plan is feasible, {binding} binds: {limit:g} is asked, the best reached is "
+        f"{best:.4g}, and {nearest.outcome.value(metric):.4g} by the plan nearest to all targets",
+        where=f"targets.{binding}",
+        mend=f"ease it, add {more}, or search longer",
     )
 
 

@@ -22,7 +22,7 @@ from boute.outcome import Outcome
 from boute.plan.decision import Decision
 from boute.workload.arrays import Floats
 
-__all__ = ["MENDS", "Preview", "Problem"]
+__all__ = ["Preview", "Problem", "nothing_decodes"]
 
 # Points that set the scale of objectives without a target. The same for every seed and sampler,
 # so that hypervolumes of one spec compare.
@@ -104,7 +104,8 @@ class Problem:
             self.estimator.estimate(found) for found in decisions if isinstance(found, Decision)
         ]
         if not estimates:
-            raise _explain_rejections([d for d in decisions if isinstance(d, Rejection)])
+            rejections = [found for found in decisions if isinstance(found, Rejection)]
+            raise nothing_decodes(min(rejections, key=lambda found: found.shortfall))
         best, worst = zip(*(self._range(name, estimates) for name in self.objectives), strict=True)
         return Scale(self.objectives, np.array(best), np.array(worst))
 
@@ -141,16 +142,18 @@ class Problem:
         return 0.0, float(np.median([estimate.metrics[name] for estimate in estimates]))
 
 
-def _explain_rejections(rejections: list[Rejection]) -> InfeasibleError:
-    nearest = min(rejections, key=lambda rejection: rejection.shortfall)
-    return InfeasibleError(
-        f"no plan is feasible: {nearest.constraint} binds; at best, {nearest.reason}",
-        mend=MENDS[nearest.constraint],
-    )
+def nothing_decodes(nearest: Rejection) -> InfeasibleError:
+    """Which constraint leaves no plan to be tried; `nearest` is the least that one is missed by."""
+    where, mend = _BINDING[nearest.constraint]
+    problem = f"no plan is feasible, {nearest.constraint} binds: {nearest.reason}"
+    return InfeasibleError(problem, where=where, mend=mend)
 
 
-MENDS: Final = {
-    "memory": "add a GPU with more memory, or use fp8 or int4 weights",
-    "inventory": "add GPUs, or lower workload.rate_scale",
-    "budget": "raise targets.budget_per_hour, or add cheaper GPUs",
+_BINDING: Final = {
+    "memory": ("models", "add a GPU with more memory, or use fp8 or int4 weights"),
+    "inventory": ("gpus", "add GPUs, or lower workload.rate_scale"),
+    "budget": (
+        "targets.budget_per_hour",
+        "raise it, or add cheaper GPUs",
+    ),
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from boute.context import Context, prepare
+from boute.context import Context, located, prepare
 from boute.errors import OutputError
 from boute.evaluate import latency_curves
 from boute.files import make_folder
@@ -27,7 +27,7 @@ from boute.routing.score import fit_router
 from boute.spec.load import load_spec
 from boute.spec.model import Spec
 
-__all__ = ["Request", "Result", "Settings", "load_settings", "optimize", "search_context"]
+__all__ = ["Request", "Result", "Settings", "load_settings", "optimize", "search_problem"]
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,16 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     started = time.monotonic()
     settings = load_settings(request)
     spec = settings.spec
+    where = str(request.spec_file)
+    context = prepare(spec, request.spec_file.parent, where=where)
+    with located(where):
+        problem = Problem(context)
     make_folder(request.out)
-    context = prepare(spec, request.spec_file.parent, where=str(request.spec_file))
-    header = StudyHeader(context.spec_hash, str(request.spec_file), tuple(spec.objectives))
+    header = StudyHeader(context.spec_hash, where, tuple(spec.objectives))
     deadline_s = None if settings.time_limit_s is None else started + settings.time_limit_s
     with Study(_study_file(request), header) as study:
-        search = search_context(
-            context,
+        search = search_problem(
+            problem,
             study,
             settings.sampler,
             settings.seed,
@@ -107,15 +110,16 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
         )
     front = front_trials(search.trials)
     if not front:
-        raise nothing_feasible(search)
+        with located(where):
+            raise nothing_feasible(search)
     plans = _write_plans(front, context, request, settings)
     view = _view(search, front, plans, request, context)
     _write_report(view, request.out)
     return Result(tuple(plans), view, time.monotonic() - started)
 
 
-def search_context(
-    context: Context,
+def search_problem(
+    problem: Problem,
     study: Study,
     sampler: str,
     seed: int,
@@ -123,9 +127,8 @@ def search_context(
     workers: int = 1,
     on_step: Callable[[Step], None] = lambda step: None,
 ) -> Search:
-    """Search a prepared context within limits."""
-    with Workers(context, workers) as pool:
-        problem = Problem(context)
+    """Search within limits."""
+    with Workers(problem.context, workers) as pool:
         search = Search(
             problem=problem,
             study=study,

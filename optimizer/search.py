@@ -67,6 +67,7 @@ class Search:
     _known: dict[str, Outcome] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
     _last_batch: int = 0
+    _others: list[Batch] = field(default_factory=list)
     _volume: float = 0.0
     _front: list[np.ndarray] = field(default_factory=list)
 
@@ -75,6 +76,7 @@ class Search:
         self._known = self.study.outcomes()
         for batch in self.study.batches():
             self._finish(batch)
+            self._last_batch = batch.id
         idle = 0
         while idle < _PATIENCE and (left := limits.evaluations - len(self._seen)) > 0:
             if limits.deadline_s is not None and time.monotonic() >= limits.deadline_s:
@@ -83,19 +85,23 @@ class Search:
             if not points:
                 return
             before = len(self._seen)
-            self._finish(self.study.add_batch(self.name, self.seed, points))
-            self._take_up_others()
+            batch = self.study.add_batch(self.name, self.seed, points)
+            self._finish(batch)
+            self._take_up_others(batch)
             idle = idle + 1 if len(self._seen) == before else 0
 
-    def _take_up_others(self) -> None:
+    def _take_up_others(self, own: Batch) -> None:
         """Learn what another process has added to the study meanwhile."""
-        others = self.study.batches(after=self._last_batch)
-        if not others:
+        added = self.study.batches(after=self._last_batch)
+        self._last_batch = added[-1].id
+        self._others += [batch for batch in added if batch.id != own.id]
+        if not self._others:
             return
         self._known = self.study.outcomes()
-        for batch in others:
-            if self._is_complete(batch):
-                self._finish(batch)
+        complete = [batch for batch in self._others if self._is_complete(batch)]
+        self._others = [batch for batch in self._others if batch not in complete]
+        for batch in complete:
+            self._finish(batch)
 
     def _is_complete(self, batch: Batch) -> bool:
         found = [self.problem.decode(point) for point in batch.points]
@@ -119,7 +125,6 @@ class Search:
         for trial in told:
             self._note(trial)
         self.sampler.tell(told)
-        self._last_batch = max(self._last_batch, batch.id)
 
     def _trial(self, point: tuple[float, ...]) -> Trial:
         found = self.problem.decode(point)

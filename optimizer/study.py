@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-
-from pydantic import ValidationError
+from typing import Final
 
 from boute.errors import OutputError, StudyError
+from boute.files import make_folder
 from boute.optimizer.encoding import Point
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
@@ -25,23 +25,26 @@ from boute.plan.model import Pool, Routing
 
 __all__ = ["Batch", "Study", "StudyHeader"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS header (
+# Tells a study from other SQLite databases: "bout" in ASCII.
+_APPLICATION_ID: Final = 0x626F7574
+
+_TABLES: Final = """
+CREATE TABLE header (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     schema_version INTEGER NOT NULL,
     spec_hash TEXT NOT NULL,
     spec_file TEXT NOT NULL,
     objectives TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS batches (
+CREATE TABLE batches (
     id INTEGER PRIMARY KEY,
     sampler TEXT NOT NULL,
     seed INTEGER NOT NULL,
     points TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS trials (
+CREATE TABLE trials (
     id INTEGER PRIMARY KEY,
     batch INTEGER NOT NULL REFERENCES batches (id),
     key TEXT NOT NULL UNIQUE,
@@ -84,7 +87,7 @@ class Study:
         if header is None and (path is None or not path.is_file()):
             raise StudyError("there is no study", where=self._where, mend="check the path")
         if path is not None:
-            _make_parent(path)
+            make_folder(path.parent)
         with self._explained():
             self._db = sqlite3.connect(self._where, timeout=60.0, isolation_level=None)
         try:
@@ -168,30 +171,55 @@ class Study:
                 )
 
     def _open(self, header: StudyHeader | None) -> None:
+        self._check_kind()
         self._db.execute("PRAGMA journal_mode = WAL")
         # Each commit reaches the disk: a trial that was seen is not lost to a power cut.
         self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_TABLES)
-        if header is not None:
-            self._db.execute(
-                "INSERT OR IGNORE INTO header VALUES (1, ?, ?, ?, ?)",
-                (SCHEMA_VERSION, header.spec_hash, header.spec_file, json.dumps(header.objectives)),
+        # Of two processes that open a new file at once, one makes the tables.
+        self._db.execute("BEGIN IMMEDIATE")
+        if header is not None and self._is_empty():
+            self._create(header)
+        self._db.execute("COMMIT")
+        self._check_header(header)
+
+    def _check_kind(self) -> None:
+        # In this order: the tables and the id of a new study appear together.
+        if self._is_empty():
+            return
+        (kind,) = self._db.execute("PRAGMA application_id").fetchone()
+        if kind != _APPLICATION_ID:
+            raise StudyError(
+                "is an SQLite database, but not a study",
+                where=self._where,
+                mend="start a new study with --study FILE",
             )
-        found = self._db.execute(
-            "SELECT schema_version, spec_hash, spec_file FROM header"
-        ).fetchone()
-        if found is None:
-            raise StudyError("there is no study in it", where=self._where, mend="check the path")
-        version, spec_hash, spec_file = found
+
+    def _is_empty(self) -> bool:
+        return self._db.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+
+    def _create(self, header: StudyHeader) -> None:
+        for statement in _TABLES.split(";"):
+            self._db.execute(statement)
+        self._db.execute(
+            "INSERT INTO header VALUES (1, ?, ?, ?, ?)",
+            (SCHEMA_VERSION, header.spec_hash, header.spec_file, json.dumps(header.objectives)),
+        )
+        self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+    def _check_header(self, header: StudyHeader | None) -> None:
+        if self._is_empty():
+            raise StudyError("is an empty file", where=self._where, mend="check the path")
+        (version,) = self._db.execute("SELECT schema_version FROM header").fetchone()
         if version != SCHEMA_VERSION:
             raise StudyError(
                 f"has schema version {version}, this boute reads {SCHEMA_VERSION}",
                 where=self._where,
                 mend="start a new study with --study FILE",
             )
-        if header is not None and spec_hash != header.spec_hash:
+        found = self._db.execute("SELECT spec_hash, spec_file FROM header").fetchone()
+        if header is not None and found[0] != header.spec_hash:
             raise StudyError(
-                f"belongs to another spec or other data (it was started from {spec_file})",
+                f"belongs to another spec or other data (it was started from {found[1]})",
                 where=self._where,
                 mend="give another --study FILE, or restore what was changed",
             )
@@ -207,18 +235,9 @@ class Study:
                 where=self._where,
                 mend="free space or choose another --study",
             ) from error
-        except (sqlite3.DatabaseError, json.JSONDecodeError, ValidationError) as error:
+        except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
             raise StudyError(
                 f"is not a study that can be read: {str(error).splitlines()[0]}",
                 where=self._where,
                 mend="start a new study with --study FILE",
             ) from error
-
-
-def _make_parent(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make its folder: {error.strerror}", where=str(path), mend="choose another"
-        ) from error

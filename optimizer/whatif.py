@@ -14,7 +14,8 @@ from boute.evaluate import evaluate
 from boute.files import read_text
 from boute.optimizer.constraints import misses
 from boute.optimizer.front import front_trials, nothing_feasible
-from boute.optimizer.run import search_context
+from boute.optimizer.problem import Problem
+from boute.optimizer.run import search_problem
 from boute.optimizer.search import Limits
 from boute.optimizer.study import Study, StudyHeader
 from boute.outcome import Outcome
@@ -108,7 +109,7 @@ def _best(label: str, context: Context, evaluations: int, seed: int) -> Row:
     header = StudyHeader(context.spec_hash, label, tuple(context.spec.objectives))
     try:
         with Study(None, header) as study:
-            search = search_context(context, study, "mobo", seed, Limits(evaluations))
+            search = search_problem(Problem(context), study, "mobo", seed, Limits(evaluations))
         front = front_trials(search.trials)
         if not front:
             raise nothing_feasible(search)

@@ -38,13 +38,29 @@ MAY_IMPORT = {
     "evaluate": EVALUATE,
     "report": NOUNS,
     "optimizer": EVALUATE | {"evaluate", "report"},
+    "warm": EVALUATE | {"evaluate", "optimizer"},
     "deployments": NOUNS | {"routing"},
     "cli": EVALUATE | {"evaluate", "report", "optimizer", "deployments"},
 }
 # The one module of `plan` that loads what a plan refers to stands beside the context.
 ELSEWHERE = {"boute.plan.world": "context"}
 
-HEAVY = ["botorch", "gpytorch", "matplotlib", "numba", "numpy", "pandas", "plotly", "pyarrow", "pymoo", "ray", "scipy", "sklearn", "torch", "vllm"]
+HEAVY = [
+    "botorch",
+    "gpytorch",
+    "matplotlib",
+    "numba",
+    "numpy",
+    "pandas",
+    "plotly",
+    "pyarrow",
+    "pymoo",
+    "ray",
+    "scipy",
+    "sklearn",
+    "torch",
+    "vllm",
+]
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -19,22 +19,25 @@ __all__ = ["check"]
 
 def check(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A boute.yaml.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print what is understood as JSON.")]
-    = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what is understood as JSON.")
+    ] = False,
 ) -> None:
     """Check a spec and the files it names, and print it in full.
 
-    Prints the spec with every default filled in, and what each model can do on each GPU type, and why it does not fit where it does not.
+    Prints the spec with every default filled in, and what each model can do on each GPU type, or
+    why it does not fit there.
     """
-    from boute.cli.console import note, print_json, show
-    from boute.context import prepare
+    from boute.cli.console import print_json, show
+    from boute.context import located, prepare
     from boute.documents import dump_yaml
     from boute.optimizer.problem import Problem
     from boute.spec import load_spec
 
     loaded = load_spec(spec)
     context = prepare(loaded, spec.parent, where=str(spec))
-    problem = Problem(context)
+    with located(str(spec)):
+        problem = Problem(context)
     if as_json:
         print_json(
             {
@@ -46,10 +49,10 @@ def check(
         return
     print(dump_yaml(loaded.model_dump(mode="json", exclude_none=True)), end="")
     workload = _workload(context)
-    note(
-        f"{spec}: {workload['requests']} requests in {workload['duration_s']:.0f} s "
+    print(
+        f"\n{workload['requests']} requests in {workload['duration_s']:.0f} s "
         f"({workload['rate_per_s']:.2f} a second), {workload['queries']} queries of known quality, "
-        f"longest request {workload['max_model_len']} tokens"
+        f"longest request {workload['max_model_len']} tokens\n"
     )
     show(_table(problem))
 
@@ -85,7 +88,8 @@ def _option(problem: Problem, option: Option) -> dict[str, Any]:
 def _table(problem: Problem) -> Table:
     from rich.table import Table
 
-    table = Table(title="What one replica carries within the targets", title_justify="left")
+    title = "What one replica carries within the targets"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     for column in ("model", "GPU", "parallelism", "requests/s", "$ per 1,000 requests"):
         table.add_column(column, justify="left" if column in {"model", "GPU"} else "right")
     names = problem.context.model_names

@@ -28,10 +28,10 @@ def optimize(
     time_limit: Annotated[
         float | None, typer.Option("--time-limit", min=0.1, help="Stop after so many seconds.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the search.")] = None,
-    sampler: Annotated[
-        str | None, typer.Option("--sampler", help="mobo, nsga2 or sobol.")
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the search.")
     ] = None,
+    sampler: Annotated[str | None, typer.Option("--sampler", help="mobo, nsga2 or sobol.")] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=1, max=256, help="Processes that simulate plans.")
     ] = 1,

@@ -56,7 +56,9 @@ class SearchProgress:
         done = f"{step.evaluations}/{self._settings.evaluations}"
         left = f"{self._left_s(step, now - self._started):.0f} s left"
         best = ", ".join(_text(name, value) for name, value in self._best.items())
-        found = f"hypervolume {step.hypervolume:.4f}; best {best or 'none, nothing is feasible yet'}"
+        found = (
+            f"hypervolume {step.hypervolume:.4f}; best {best or 'none, nothing is feasible yet'}"
+        )
         if self._live is not None:
             self._live.update(f"{self._settings.sampler} {done}, {left}\n  {found}")
         elif is_first or now - self._logged >= _LOG_EVERY_S:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from boute.outcome import Latency, Outcome
+    from boute.outcome import Outcome
 
 __all__ = ["simulate"]
 
@@ -35,67 +33,30 @@ def simulate(
     from boute.plan.decision import decision_of
     from boute.plan.store import load_plan
     from boute.plan.world import context_of
+    from boute.report.terminal import plan_tables
 
     loaded = load_plan(plan)
     context = context_of(loaded, plan, trace=trace, rate_scale=rate_scale)
-    outcome = evaluate(decision_of(loaded), context.workload, context)
+    decision = decision_of(loaded)
+    outcome = evaluate(decision, context.workload, context)
     if chrome_trace is not None:
-        write_chrome_trace(decision_of(loaded), context, chrome_trace)
+        write_chrome_trace(decision, context, chrome_trace)
         note(f"wrote {chrome_trace}")
     if as_json:
         print_json(outcome.model_dump(mode="json"))
         return
-    show(_latencies(outcome))
-    show(_pools(outcome))
-    note(_summary(outcome))
+    for part in plan_tables(loaded.model_copy(update={"predicted": outcome})):
+        show(part)
+    print(_summary(outcome))
 
 
 def _summary(outcome: Outcome) -> str:
     parts = [
-        f"{outcome.requests} requests in {outcome.duration_s:.0f} s: {outcome.verdict}",
-        f"quality {outcome.quality:.3f} ({outcome.quality_low:.3f} to {outcome.quality_high:.3f})",
         f"goodput {outcome.goodput_per_s:.2f}/s ({outcome.slo_attainment:.1%} within the targets)",
-        f"${outcome.cost_per_hour:.2f} an hour",
+        f"{outcome.preemptions} preemptions",
         f"${outcome.cost_per_million_tokens:.2f} per million generated tokens",
         f"{outcome.energy_j_per_token:.2f} J a token",
     ]
     if outcome.failed:
-        parts.append(f"{outcome.failed} requests too long for their pool")
-    return "; ".join(parts)
-
-
-def _latencies(outcome: Outcome) -> Table:
-    from rich.table import Table
-
-    table = Table(title=f"Latency in seconds (model error {outcome.latency_error:.0%})")
-    for column in ("", "mean", "P50", "P90", "P95", "P99"):
-        table.add_column(column, justify="right")
-    rows: dict[str, Latency] = {
-        "TTFT": outcome.ttft,
-        "TPOT": outcome.tpot,
-        "E2E": outcome.e2e,
-        "queue": outcome.queue,
-    }
-    for name, row in rows.items():
-        values = (row.mean, row.p50, row.p90, row.p95, row.p99)
-        table.add_row(name, *(f"{value:.4g}" for value in values))
-    return table
-
-
-def _pools(outcome: Outcome) -> Table:
-    from rich.table import Table
-
-    table = Table(title="Pools")
-    for column in ("pool", "requests", "load", "KV peak", "preempted", "E2E P95 s", "verdict"):
-        table.add_column(column, justify="left" if column == "pool" else "right")
-    for pool in outcome.pools:
-        table.add_row(
-            pool.pool,
-            str(pool.requests),
-            f"{pool.utilisation:.0%}",
-            f"{pool.kv_peak:.0%}",
-            str(pool.preemptions),
-            f"{pool.e2e.p95:.4g}",
-            pool.verdict,
-        )
-    return table
+        parts.insert(0, f"{outcome.failed} too long for their pool")
+    return f"\n{outcome.requests} requests in {outcome.duration_s:.0f} s: {', '.join(parts)}"

@@ -30,7 +30,9 @@ def whatif(
     evaluations: Annotated[
         int, typer.Option("--evaluations", min=1, help="Plans to simulate for each search.")
     ] = 32,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the search.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the search.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Compare before and after a change of rate, price or supply.
@@ -89,7 +91,7 @@ def _table(rows: list[Row]) -> Table:
     from boute.plan.words import metric_short, metric_text
 
     metrics = list(dict.fromkeys(name for row in rows for name in row.objectives))
-    table = Table()
+    table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     for metric in metrics:
         table.add_column(metric_short(metric), justify="right")

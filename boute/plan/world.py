@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from boute.context import Context, prepare
-from boute.errors import InputError
+from boute.errors import InputError, nearest
 from boute.plan.model import Plan
 from boute.spec.model import Spec, WorkloadSource
 
@@ -42,12 +42,14 @@ def changed_spec(
 
     Raises InputError for a GPU type that the spec does not have, or when none is left.
     """
-    for name in (*(prices or {}), *without):
-        if name not in spec.gpus:
-            raise InputError(
-                f"{name} is not among the GPU types of the spec",
-                mend=f"it has {', '.join(spec.gpus)}",
-            )
+    for option, names in (("--price", prices or {}), ("--without", without)):
+        for name in names:
+            if name not in spec.gpus:
+                raise InputError(
+                    f"{name} is not among the GPU types of the spec",
+                    where=option,
+                    mend=nearest(name, spec.gpus, "GPU types"),
+                )
     gpus = {
         name: gpu.model_copy(update={"price_per_hour": prices[name]})
         if prices and name in prices

@@ -88,7 +88,7 @@ def load_quality_table(
 
 
 def _from_preset(quality: Quality, models: Sequence[ModelChoice]) -> QualityTable:
-    columns = quality.model_fields_set - {"table", "output_length"}
+    columns = quality.model_dump(exclude_defaults=True).keys() - {"table", "output_length"}
     if columns:
         raise DataError(
             f"the preset {quality.table} takes no {', '.join(sorted(columns))}",

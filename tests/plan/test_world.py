@@ -7,6 +7,7 @@ import yaml
 
 from boute.errors import DataError, InputError
 from boute.plan.model import Plan
+from boute.plan.store import load_plan, save_plan
 from boute.plan.world import changed_spec, context_of
 
 EXAMPLE = Path(__file__).parent / "example.yaml"
@@ -95,7 +96,7 @@ def test_the_price_that_is_asked_about_beats_the_spot_price(plan: Plan) -> None:
 
 
 def test_a_gpu_type_that_the_spec_does_not_have_is_named(plan: Plan) -> None:
-    with pytest.raises(InputError, match="t4 is not among the GPU types of the spec; it has l4,"):
+    with pytest.raises(InputError, match="--price: t4 is not among the GPU types of the spec; known"):
         changed_spec(plan.spec, prices={"t4": 1.0})
     with pytest.raises(InputError, match="b200 is not among"):
         changed_spec(plan.spec, without=("b200",))
@@ -104,3 +105,9 @@ def test_a_gpu_type_that_the_spec_does_not_have_is_named(plan: Plan) -> None:
 def test_a_world_without_gpus_is_an_error(plan: Plan) -> None:
     with pytest.raises(InputError, match="no GPU type is left"):
         changed_spec(plan.spec, without=tuple(plan.spec.gpus))
+
+
+def test_a_plan_read_back_asks_the_same_question(plan: Plan, path: Path) -> None:
+    asked = context_of(plan, path).spec_hash
+    save_plan(plan, path)
+    assert context_of(load_plan(path), path).spec_hash == asked

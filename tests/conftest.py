@@ -1,0 +1,39 @@
+"""What every test shares: no cards of one's own, and a spec small enough to run in a second."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+SMALL: dict[str, Any] = {
+    "models": ["llama-3.1-8b", "llama-3.1-70b"],
+    "gpus": {"l40s": {"count": 8}, "h100-sxm": {"count": 8}},
+    "workload": {"trace": "azure-conversation", "duration_s": 60},
+    "quality": {"table": "llama-3.1"},
+    "targets": {
+        "ttft_p95_s": 2.0,
+        "tpot_p95_s": 0.1,
+        "quality_min": 0.6,
+        "budget_per_hour": 40,
+    },
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_cards_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BOUTE_CARDS", str(tmp_path_factory.mktemp("cards")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def small_spec() -> Callable[..., dict[str, Any]]:
+    """Two models, two GPU types and a minute of the shipped workload, with parts replaced."""
+
+    def make(**changes: Any) -> dict[str, Any]:
+        return copy.deepcopy(SMALL | changes)
+
+    return make
