@@ -16,7 +16,7 @@ The message of each is one line: where it happened, what is wrong, how to mend i
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 __all__ = [
@@ -59,18 +59,27 @@ class BouteError(Exception):
         return (_rebuild, (type(self), self.problem, self.where, self.mend))
 
 
-def nearest(name: str, known: Iterable[str], kind: str) -> str:
-    """A mend for a name that is not known: the nearest known one, or a list of them."""
+def nearest(name: str | Sequence[str], known: Iterable[str], kind: str) -> str:
+    """A mend for a name that is not known: the nearest known ones, or a list of all.
+
+    `name` may be several, when any of them would have done.
+    """
     names = list(known)
     folded = {known_name.lower(): known_name for known_name in names}
-    wanted = name[:100].lower()
-    close = difflib.get_close_matches(wanted, folded, n=1)
-    # A name without its unit: price of price_per_hour.
-    close += [folded_name for folded_name in folded if folded_name.startswith(f"{wanted}_")]
+    wanted = [name] if isinstance(name, str) else name
+    close = dict.fromkeys(near for one in wanted for near in _near(one[:100].lower(), folded))
     if close:
-        return f"did you mean {folded[close[0]]}?"
+        return f"did you mean {' or '.join(folded[near] for near in list(close)[:3])}?"
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
     return f"known {kind}: {', '.join(names[:12])}{more}" if names else "remove it"
+
+
+def _near(wanted: str, folded: Iterable[str]) -> list[str]:
+    """Names like one that is not known, the nearest first; all in lower case."""
+    # A name without its unit or its variant comes first: price of price_per_hour, h100 of h100-sxm,
+    # which is further from it by letters than h200.
+    longer = [name for name in folded if name.startswith((f"{wanted}_", f"{wanted}-"))]
+    return longer or difflib.get_close_matches(wanted, folded, n=1)
 
 
 def _rebuild(kind: type[BouteError], problem: str, where: str, mend: str) -> BouteError:

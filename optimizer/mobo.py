@@ -30,6 +30,7 @@ __all__ = ["Mobo"]
 
 PROMISING: Final = 12  # first plans that the estimate likes
 CHANCE: Final = 4  # first plans of pure chance, so that the surrogate sees where it is wrong
+LESSONS: Final = 256  # trials that the surrogate is fitted to: its cost grows with their cube
 SHORTLIST: Final = 96  # candidates that the acquisition compares in a round
 
 # Expected gain in normalised hypervolume below which nothing more is asked for.
@@ -58,18 +59,30 @@ class Mobo:
 
     def ask(self, count: int) -> list[Point]:
         """Seeds first; then the candidates with the largest expected gain, or none."""
-        if self._first is None:
-            self._first = self._first_points()
-        waiting = [point for point in self._first if not self._tried(point)]
+        waiting = self._waiting()
         if waiting or len(self._trials) < 2:
             return waiting[:count]
         return self._promising(count)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Learn from the trials that were evaluated."""
+        """Learn from the trials that were evaluated.
+
+        The pool grows here and not when asked, so that a fresh sampler that is told the same has
+        the same pool.
+        """
         for trial in trials:
             if trial.decision is not None:
                 self._trials[trial.decision.key] = trial
+        waiting = self._waiting()
+        self._pool.add(trial.point for trial in trials)
+        if not waiting:
+            self._grow()
+
+    def _waiting(self) -> list[Point]:
+        """First points that are not tried yet."""
+        if self._first is None:
+            self._first = self._first_points()
+        return [point for point in self._first if not self._tried(point)]
 
     def _tried(self, point: Point) -> bool:
         return getattr(self._problem.decode(point), "key", None) in self._trials
@@ -94,8 +107,9 @@ class Mobo:
         candidates = self._shortlist(rng)
         if not candidates:
             return []
-        tried = list(self._trials.values())
-        previews = [self._preview(trial) for trial in tried]
+        lessons = self._lessons()
+        tried = list(lessons.values())
+        previews = [self._pool.previews[key] for key in lessons]
         choice = choose(
             self._data(previews),
             self._logs(tried, previews),
@@ -115,8 +129,20 @@ class Mobo:
             return []
         return [candidates[index].point for index in choice.chosen]
 
-    def _shortlist(self, rng: np.random.Generator) -> list[Preview]:
-        """Untried plans near the front of the estimate, layer by layer."""
+    def _lessons(self) -> dict[str, Trial]:
+        """Trials to learn from: all while they are few, else the front and the newest."""
+        if len(self._trials) <= LESSONS:
+            return self._trials
+        feasible = {key: trial for key, trial in self._trials.items() if trial.feasible}
+        kept = nondominated(np.array([trial.values for trial in feasible.values()]))
+        front = [key for key, keep in zip(feasible, kept, strict=True) if keep]
+        newest = [key for key in reversed(self._trials) if key not in set(front)]
+        chosen = {*front[:LESSONS], *newest[: max(LESSONS - len(front), 0)]}
+        return {key: trial for key, trial in self._trials.items() if key in chosen}
+
+    def _grow(self) -> None:
+        """Add changes to the best of what was tried and of what the estimate likes, and chance."""
+        rng = np.random.default_rng([self._seed, len(self._trials), 1])
         good = [trial for trial in self._trials.values() if trial.feasible]
         if good:
             keep = nondominated(np.array([trial.values for trial in good]))
@@ -124,6 +150,9 @@ class Mobo:
             self._pool.add_changes(parents, 200, rng)
         self._pool.add_random(32, seed=int(rng.integers(2**31)))
         self._pool.refine(rounds=1, count=100, rng=rng)
+
+    def _shortlist(self, rng: np.random.Generator) -> list[Preview]:
+        """Untried plans near the front of the estimate, layer by layer."""
         untried = [p for key, p in self._pool.previews.items() if key not in self._trials]
         if len(untried) <= SHORTLIST:
             return untried
@@ -132,13 +161,6 @@ class Mobo:
         layers = np.asarray(moocore.pareto_rank(values))
         order = np.lexsort((rng.random(len(untried)), layers))
         return [untried[index] for index in order[:SHORTLIST]]
-
-    def _preview(self, trial: Trial) -> Preview:
-        assert trial.decision is not None
-        key = trial.decision.key
-        if key not in self._pool.previews:
-            self._pool.add([trial.point])
-        return self._pool.previews[key]
 
     def _logs(self, trials: Sequence[Trial], previews: Sequence[Preview]) -> Floats:
         """Logarithms [n, U] of what was simulated, cut where surprise turns into nonsense."""

@@ -22,9 +22,9 @@ from boute.outcome import Outcome
 from boute.plan.decision import Decision, decision_of
 from boute.plan.model import Plan
 from boute.plan.store import load_plan
-from boute.plan.world import changed_spec
 from boute.spec.load import load_spec
 from boute.spec.model import Spec
+from boute.world import changed_spec
 
 __all__ = ["Change", "Row", "compare"]
 

@@ -7,13 +7,12 @@ folder. The user's folder is $BOUTE_CARDS, or `~/.config/boute`, with `gpus/` an
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from boute.documents import dump_yaml, load_document
-from boute.errors import OutputError, ProfileError
+from boute.errors import OutputError, ProfileError, nearest
 from boute.files import write_text
 from boute.profiles.gpu import GpuCard
 from boute.profiles.model import ModelCard
@@ -86,10 +85,10 @@ def card_path(name: str, folder: Path, room: Room) -> Path:
             path = place / f"{name}{suffix}"
             if path.is_file():
                 return path
-    names = _names(room)
-    close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
-    mend = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"
-    raise ProfileError(f"there is no {_kind(room)} card {name!r}", mend=mend)
+    kind = "GPU" if room == "gpus" else "model"
+    raise ProfileError(
+        f"there is no {kind} card {name!r}", mend=nearest(name, _names(room), f"{kind} cards")
+    )
 
 
 def _load(name: str, folder: Path, room: Room, kind: type[Card]) -> Card:
@@ -122,7 +121,3 @@ def _save(card: GpuCard | ModelCard, room: Room, *, force: bool) -> Path:
     data = card.model_dump(exclude_unset=True, exclude_none=True)
     write_text(path, dump_yaml(data))
     return path
-
-
-def _kind(room: Room) -> str:
-    return "GPU" if room == "gpus" else "model"

@@ -68,8 +68,7 @@ def run() -> NoReturn:
 def main(arguments: Sequence[str]) -> int:
     """Run a verb and return the exit code: one line on standard error for whatever goes wrong."""
     try:
-        code = _invoke(list(arguments) or ["--help"])
-        sys.stdout.flush()
+        return _invoke(list(arguments) or ["--help"])
     except BouteError as error:
         if os.environ.get("BOUTE_DEBUG"):
             raise
@@ -78,9 +77,15 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(f"interrupted; {stop}" if str(stop) else "interrupted", 130)
     except (BrokenPipeError, SystemExit):  # rich turns the first into the second
         # Whoever read the output has seen enough, as in `boute gpus | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
-    return code
+    except OSError as error:
+        # Files are read and written with errors that name them: this is the output or the system.
+        if os.environ.get("BOUTE_DEBUG"):
+            raise
+        _drop_output()
+        where = str(error.filename or "standard output")
+        return _fail(OutputError(str(error.strerror or error).lower(), where=where), 2)
 
 
 def _invoke(arguments: list[str]) -> int:
@@ -93,14 +98,14 @@ def _invoke(arguments: list[str]) -> int:
         return done.exit_code
     except _UsageError as error:
         raise _usage_error(error) from None
-    except OSError as error:
-        # Files are read and written with an error that names them; what is left is the output.
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise OutputError(
-            f"cannot be written: {str(error.strerror).lower()}", where="standard output"
-        ) from error
+    finally:
+        sys.stdout.flush()
     return 0
+
+
+def _drop_output() -> None:
+    """Keep the interpreter from writing at its exit what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage_error(error: Exception) -> InputError:

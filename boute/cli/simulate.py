@@ -32,8 +32,8 @@ def simulate(
     from boute.evaluate import evaluate, write_chrome_trace
     from boute.plan.decision import decision_of
     from boute.plan.store import load_plan
-    from boute.plan.world import context_of
     from boute.report.terminal import plan_tables
+    from boute.world import context_of
 
     loaded = load_plan(plan)
     context = context_of(loaded, plan, trace=trace, rate_scale=rate_scale)

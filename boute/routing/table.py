@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from boute.errors import DataError
+from boute.errors import DataError, nearest
 from boute.files import sha256_of
 from boute.routing.preset import load_preset, preset_names, sample
-from boute.routing.sheet import Sheet, nearest, read_sheet
+from boute.routing.sheet import Sheet, read_sheet
 from boute.spec.load import resolve
 from boute.spec.model import ModelChoice, Quality
+from boute.tables import table_file
 from boute.workload.arrays import Floats, Ints
 
 __all__ = ["MINIMUM_ROWS", "QualityTable", "load_quality_table"]
@@ -76,15 +77,12 @@ def load_quality_table(
     A file has, unless `quality` maps it elsewhere, a column of text (`query`, `question`, `prompt`
     or `text`) or of a `score`; for each model a column with its name or `quality_<name>`; and for
     all models or none `<name>_output_tokens` or `output_tokens_<name>`. A preset knows models by
-    card. Raise DataError naming file, line and column.
+    card; a file comes before a preset of its name. Raise DataError naming file, line and column.
     """
-    path = resolve(quality.table, folder)
-    if path.is_file() or (path.exists() and quality.table not in preset_names()):
-        return _from_files(quality, [choice.name for choice in models], path, folder)
-    if quality.table in preset_names():
+    path = table_file(quality.table, resolve(quality.table, folder), preset_names())
+    if path is None:
         return _from_preset(quality, models)
-    mend = nearest([quality.table], preset_names(), "presets")
-    raise DataError("is neither a file nor a preset", where=str(path), mend=mend)
+    return _from_files(quality, [choice.name for choice in models], path, folder)
 
 
 def _from_preset(quality: Quality, models: Sequence[ModelChoice]) -> QualityTable:
@@ -124,7 +122,7 @@ def _from_files(quality: Quality, models: list[str], path: Path, folder: Path) -
                 raise DataError(
                     f"{name} is not a model of the spec",
                     where=f"quality.{key}",
-                    mend=nearest([name], models, "models"),
+                    mend=nearest(name, models, "models"),
                 )
     sheet = read_sheet(path)
     values = _qualities(sheet, quality, models)
@@ -134,14 +132,14 @@ def _from_files(quality: Quality, models: list[str], path: Path, folder: Path) -
         known = ", ".join(f"{name} {count}" for name, count in counts)
         raise DataError(
             f"has {len(rows)} rows with a quality for every model ({known})",
-            where=sheet.file,
+            where=str(sheet.path),
             mend=f"at least {MINIMUM_ROWS} are needed",
         )
     tokens = _output_tokens(sheet, rows, quality, models, folder)
     if tokens is None and quality.output_length == "table":
         raise DataError(
             "has no columns of output lengths",
-            where=sheet.file,
+            where=str(sheet.path),
             mend="name them in quality.output_tokens, or set quality.output_length: scaled",
         )
     text, score = _text_and_score(sheet, rows, quality, folder)
@@ -151,7 +149,7 @@ def _from_files(quality: Quality, models: list[str], path: Path, folder: Path) -
     if text is None and score is None and not features:
         raise DataError(
             "has no column of text, features or a score",
-            where=sheet.file,
+            where=str(sheet.path),
             mend=f"name one with quality.query; columns: {', '.join(list(sheet.columns)[:12])}",
         )
     shape = (len(rows), len(models))
@@ -255,6 +253,6 @@ def _joined(
     for i, row in enumerate(rows):
         key = sheet.key_of(int(row), quality.key)
         if key not in found:
-            sheet.fail(f"{', '.join(key)} is not in {other.file}", ", ".join(quality.key), int(row))
+            sheet.fail(f"{', '.join(key)} is not in {other.path}", ", ".join(quality.key), int(row))
         joined[i] = found[key]
     return other, joined

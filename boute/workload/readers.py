@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from boute.errors import DataError
+from boute.tables import Table, read_table
 from boute.workload.arrays import Floats, Ints, Trace
-from boute.workload.tables import Table, read_table
 
 __all__ = ["ARRIVAL_NAMES", "INPUT_NAMES", "MAX_TOKENS", "OUTPUT_NAMES", "read_trace"]
 
@@ -74,7 +74,7 @@ def read_trace(path: Path, columns: Mapping[Meaning, str] | None = None) -> Trac
     `_ns`, or the file is Mooncake's (it has `hash_ids`; milliseconds); text is ISO 8601. The clock
     starts at the first request. Raises DataError naming the file and the line or column.
     """
-    table = read_table(path)
+    table = read_table(path, rows="requests")
     named = dict(columns or {})
     arrival_column = _column(table, "arrival", ARRIVAL_NAMES, named)
     input_column = _column(table, "input_tokens", INPUT_NAMES, named)
@@ -94,9 +94,9 @@ def read_trace(path: Path, columns: Mapping[Meaning, str] | None = None) -> Trac
 def _column(
     table: Table, meaning: Meaning, names: tuple[str, ...], named: Mapping[Meaning, str]
 ) -> str:
-    found = list(table.frame.columns)
+    found = list(table.columns)
     if meaning in named:
-        if found.count(named[meaning]) == 1:
+        if named[meaning] in table.columns:
             return named[meaning]
         raise DataError(
             f"has no column {named[meaning]!r} (workload.columns.{meaning})",
@@ -124,7 +124,7 @@ def _plain(name: str) -> str:
 
 def _arrivals(table: Table, column: str) -> Floats:
     """Arrival times in seconds from the first request, checked to ascend [N]."""
-    series = table.frame[column]
+    series = pd.Series(table.columns[column])
     if pd.api.types.is_timedelta64_dtype(series):
         series = series.dt.total_seconds()
     if pd.api.types.is_datetime64_any_dtype(series) or _is_text_of_dates(series):
@@ -154,7 +154,7 @@ def _is_text_of_dates(series: pd.Series) -> bool:
 
 def _unit(table: Table, column: str) -> float:
     """Seconds in one unit of a numeric arrival column."""
-    if column == "timestamp" and "hash_ids" in table.frame.columns:
+    if column == "timestamp" and "hash_ids" in table.columns:
         return 1e-3
     unit = re.search(r"_(ms|us|ns)$", re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_"))
     return _UNITS[unit.group(1)] if unit else 1.0
@@ -162,7 +162,7 @@ def _unit(table: Table, column: str) -> float:
 
 def _tokens(table: Table, column: str) -> Ints:
     """Token counts, checked to be whole and at least 1 [N]."""
-    values = _numbers(table.frame[column])
+    values = _numbers(pd.Series(table.columns[column]))
     whole = np.isfinite(values) & (values == np.rint(values))
     _check(table, column, whole, "should be a whole number of tokens")
     _check(table, column, values <= MAX_TOKENS, f"should be at most {MAX_TOKENS}")
@@ -191,9 +191,8 @@ def _check(
     if good.all():
         return
     row = int(np.argmin(good))
-    value = table.frame[column].iloc[row]
-    missing = pd.api.types.is_scalar(value) and pd.isna(value)
-    shown = "missing or NaN" if missing else str(value)[:40]
+    value = str(table.columns[column][row])[:40].strip()
+    shown = "missing or NaN" if value.lower() in ("", "none", "nan") else value
     raise DataError(
         f"{column} {problem} (it is {shown})", where=table.place(row), mend=mend or "correct it"
     )

@@ -7,8 +7,6 @@ gets shorter. A preset or a generator has its rate scaled, keeps its duration, a
 
 from __future__ import annotations
 
-import difflib
-import os
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +15,7 @@ import numpy as np
 from boute.errors import DataError
 from boute.spec.load import resolve
 from boute.spec.model import WorkloadSource
+from boute.tables import table_file
 from boute.workload.arrays import Trace
 from boute.workload.generators import generate
 from boute.workload.presets import draw_preset, load_preset, preset_names
@@ -33,34 +32,32 @@ _STREAM: Final = 1
 def load_trace(source: WorkloadSource, folder: Path, seed: int) -> Trace:
     """The requests that `source` asks for; the same for the same seed.
 
-    A relative file is sought in `folder`; the name of a preset comes first. Raises DataError.
+    A relative file is sought in `folder`, and comes before a preset of its name. Raises DataError.
     """
-    _check_source(source)
-    rng = np.random.default_rng([_STREAM, seed])
-    if source.generator is not None:
-        rate = source.generator.rate_per_s * source.rate_scale
-        return cut(generate(source.generator.model_copy(update={"rate_per_s": rate}), rng), source)
-    assert source.trace is not None  # the spec holds one of the two
-    if source.trace in preset_names():
-        preset = load_preset(source.trace)
-        return cut(draw_preset(preset, rng, rate_scale=source.rate_scale), source)
-    # Only files need pandas.
-    from boute.workload.readers import read_trace
-
-    trace = read_trace(_existing(resolve(source.trace, folder)), source.columns)
-    return compress(cut(trace, source), source.rate_scale)
-
-
-def _check_source(source: WorkloadSource) -> None:
     if not 1.0 / MAX_SCALE <= source.rate_scale <= MAX_SCALE:
         raise DataError(
             f"should be from {1.0 / MAX_SCALE:g} to {MAX_SCALE:g} (it is {source.rate_scale:g})",
             where="workload.rate_scale",
         )
-    if source.columns and (source.trace is None or source.trace in preset_names()):
+    path = None
+    if source.trace is not None:
+        path = table_file(source.trace, resolve(source.trace, folder), preset_names())
+    if path is not None:
+        # Only files need pandas.
+        from boute.workload.readers import read_trace
+
+        return compress(cut(read_trace(path, source.columns), source), source.rate_scale)
+    if source.columns:
         raise DataError(
             "are for files, and this workload is none", where="workload.columns", mend="remove them"
         )
+    rng = np.random.default_rng([_STREAM, seed])
+    if source.generator is not None:
+        rate = source.generator.rate_per_s * source.rate_scale
+        return cut(generate(source.generator.model_copy(update={"rate_per_s": rate}), rng), source)
+    assert source.trace is not None  # the spec holds one of the two
+    preset = load_preset(source.trace)
+    return cut(draw_preset(preset, rng, rate_scale=source.rate_scale), source)
 
 
 def cut(trace: Trace, source: WorkloadSource) -> Trace:
@@ -114,18 +111,4 @@ def compress(trace: Trace, rate_scale: float) -> Trace:
         trace.input_tokens,
         trace.output_tokens,
         trace.duration_s / rate_scale,
-    )
-
-
-def _existing(path: Path) -> Path:
-    # Unlike Path.exists, this takes a name too long for a file as one that is not there.
-    if os.path.exists(path):
-        return path
-    names = preset_names()
-    close = difflib.get_close_matches(path.name, names, n=2, cutoff=0.5)
-    guess = f"did you mean the preset {' or '.join(close)}?" if close else ""
-    raise DataError(
-        "there is no such file, and no workload preset of that name",
-        where=str(path),
-        mend=guess or f"presets: {', '.join(names)}",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,33 +15,15 @@ from boute.optimizer.sobol_points import sobol_points
 from boute.optimizer.trial import Trial
 from boute.spec.model import Spec
 
-SPEC: dict[str, Any] = {
-    "models": ["llama-3.1-8b", "llama-3.1-70b"],
-    "gpus": {"l40s": {"count": 8}, "h100-sxm": {"count": 8}},
-    "workload": {"trace": "azure-conversation", "duration_s": 120},
-    "quality": {"table": "llama-3.1"},
-    "targets": {
-        "ttft_p95_s": 2.0,
-        "tpot_p95_s": 0.1,
-        "quality_min": 0.6,
-        "budget_per_hour": 40,
-    },
-}
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_cards_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BOUTE_CARDS", str(tmp_path_factory.mktemp("cards")))
-        yield
+WORKLOAD = {"trace": "azure-conversation", "duration_s": 120}
 
 
 @pytest.fixture(scope="session")
-def spec_of() -> Callable[..., Spec]:
-    """The small spec with some of its parts replaced."""
+def spec_of(small_spec: Callable[..., dict[str, Any]]) -> Callable[..., Spec]:
+    """The small spec with two minutes of the workload, or with other parts replaced."""
 
     def make(**changes: Any) -> Spec:
-        return Spec.model_validate(SPEC | changes)
+        return Spec.model_validate(small_spec(**({"workload": WORKLOAD} | changes)))
 
     return make
 
