@@ -16,7 +16,7 @@ The message of each is one line: where it happened, what is wrong, how to mend i
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar
 
 __all__ = [
@@ -74,8 +74,10 @@ def nearest(name: str | Sequence[str], known: Iterable[str], kind: str) -> str:
     return f"known {kind}: {', '.join(names[:12])}{more}" if names else "remove it"
 
 
-def _near(wanted: str, folded: Iterable[str]) -> list[str]:
-    """Names like one that is not known, the nearest first; all in lower case."""
+def _near(wanted: str, folded: Collection[str]) -> list[str]:
+    """The names most like one that is not known; all in lower case."""
+    if wanted in folded:
+        return [wanted]
     # A name without its unit or its variant comes first: price of price_per_hour, h100 of h100-sxm,
     # which is further from it by letters than h200.
     longer = [name for name in folded if name.startswith((f"{wanted}_", f"{wanted}-"))]

@@ -7,6 +7,7 @@ business of the room that reads them.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -63,9 +64,9 @@ def table_file(name: str, path: Path, presets: Iterable[str]) -> Path | None:
     presets = list(presets)
     if name in presets:
         return None
-    reason = "it is a folder" if os.path.isdir(path) else "there is no such file"
+    reason = "is a folder" if os.path.isdir(path) else "there is no such file"
     raise DataError(
-        f"is neither a file nor a preset: {reason}",
+        f"{reason}: neither a file nor a preset has this name",
         where=str(path),
         mend=nearest(name, presets, "presets"),
     )
@@ -98,35 +99,40 @@ def read_table(path: Path, *, rows: str = "rows") -> Table:
 def _csv(text: str, path: Path) -> Table:
     if text.lstrip()[0] in "{[":
         raise _not_its_suffix(path, "JSON", "CSV")
-    numbered = _csv_rows(text, path)
-    header_line, header = next(numbered)
-    header = [name.strip() for name in header]
-    for name in header:
-        if header.count(name) > 1:
-            raise DataError(
-                f"has two columns {name or '(no name)'}",
-                where=f"{path}:{header_line}",
-                mend="rename or remove one",
-            )
     rows: list[list[str]] = []
     lines: list[int] = []
-    for line, row in numbered:
-        if len(row) != len(header):
-            raise DataError(
-                f"has {len(row)} values, but the header names {len(header)}",
-                where=f"{path}:{line}",
-                mend="was it cut short, or is a comma not quoted?",
-            )
-        rows.append(row)
-        lines.append(line)
+    with _no_limit_on_fields():
+        numbered = _csv_rows(text, path)
+        header = _header(*next(numbered), path)
+        for line, row in numbered:
+            if len(row) != len(header):
+                raise DataError(
+                    f"has {len(row)} values, but the header names {len(header)}",
+                    where=f"{path}:{line}",
+                    mend="was it cut short, or is a comma not quoted?",
+                )
+            rows.append(row)
+            lines.append(line)
     return Table(path, {name: [row[i] for row in rows] for i, name in enumerate(header)}, lines)
+
+
+def _header(line: int, row: list[str], path: Path) -> list[str]:
+    """The names of the columns, checked to differ."""
+    names = [name.strip() for name in row]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(
+                f"has two columns {name or '(no name)'}",
+                where=f"{path}:{line}",
+                mend="rename or remove one",
+            )
+    return names
 
 
 def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not blank, each with the line that it begins on."""
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     line = 1
-    limit = csv.field_size_limit(len(text) + 1)
     try:
         for row in reader:
             if len(row) > 1 or "".join(row).strip():
@@ -137,6 +143,14 @@ def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(
             f"is not valid CSV: {problem}", where=f"{path}:{line}", mend="was it cut short?"
         ) from None
+
+
+@contextlib.contextmanager
+def _no_limit_on_fields() -> Iterator[None]:
+    """The csv module takes texts of 131,072 characters at most; its limit holds for all readers."""
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
     finally:
         csv.field_size_limit(limit)
 

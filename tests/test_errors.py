@@ -67,6 +67,21 @@ def test_nearest_knows_a_name_without_its_unit() -> None:
     assert nearest("price", ["count", "price_per_hour"], "keys") == "did you mean price_per_hour?"
 
 
+def test_nearest_knows_a_name_without_its_variant() -> None:
+    names = ["h100-pcie", "h100-sxm", "h200"]
+    assert nearest("H100", names, "GPUs") == "did you mean h100-pcie or h100-sxm?"
+    assert nearest("H100", [*names, "h100"], "GPUs") == "did you mean h100?"
+    assert nearest("l4", [f"l4-{i}" for i in range(9)], "GPUs").count(" or ") == 2
+
+
+def test_nearest_takes_several_names_that_would_have_done() -> None:
+    assert nearest(["smal", "quality_smal"], ["quality_small", "big"], "columns") == (
+        "did you mean quality_small?"
+    )
+    assert nearest(["id", "key"], ["ids", "keys"], "columns") == "did you mean ids or keys?"
+    assert nearest(["x", "y"], ["abc"], "columns") == "known columns: abc"
+
+
 def test_nearest_lists_what_is_known_when_nothing_is_near() -> None:
     assert nearest("xyz", ["a", "b"], "keys") == "known keys: a, b"
     assert nearest("xyz", (f"name{i}" for i in range(20)), "keys").endswith("name11 and 8 more")

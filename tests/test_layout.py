@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "boute"
 
-BASE = {"boute", "errors", "files", "documents", "compiled"}
+BASE = {"boute", "errors", "files", "documents", "tables", "compiled"}
 NOUNS = BASE | {"profiles", "metrics", "outcome", "spec", "plan"}
 CONTEXT = NOUNS | {"workload", "routing", "performance"}
 EVALUATE = CONTEXT | {"context", "simulation"}
@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": BASE,
     "documents": BASE,
+    "tables": BASE,
     "compiled": BASE,
     "profiles": BASE,
     "metrics": BASE,
@@ -35,15 +36,14 @@ MAY_IMPORT = {
     "performance": NOUNS | {"workload"},
     "simulation": NOUNS | {"workload", "performance"},
     "context": CONTEXT,
+    "world": CONTEXT | {"context"},
     "evaluate": EVALUATE,
     "report": NOUNS,
-    "optimizer": EVALUATE | {"evaluate", "report"},
+    "optimizer": EVALUATE | {"evaluate", "world", "report"},
     "warm": EVALUATE | {"evaluate", "optimizer"},
     "deployments": NOUNS | {"routing"},
-    "cli": EVALUATE | {"evaluate", "report", "optimizer", "deployments"},
+    "cli": EVALUATE | {"evaluate", "world", "report", "optimizer", "deployments"},
 }
-# The one module of `plan` that loads what a plan refers to stands beside the context.
-ELSEWHERE = {"boute.plan.world": "context"}
 
 HEAVY = [
     "botorch",
@@ -76,9 +76,6 @@ def modules() -> Iterator[tuple[str, Path]]:
 def room_of(module: str) -> str:
     """The room of a module, or of a name imported from one (`boute.plan.Plan`)."""
     parts = module.split(".")
-    known = ELSEWHERE.get(".".join(parts[:3]))
-    if known is not None:
-        return known
     return parts[1] if len(parts) > 1 and parts[1] in MAY_IMPORT else "boute"
 
 

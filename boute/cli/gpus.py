@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boute.cli.cards import AsJson, Force, list_when_bare
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -15,16 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="GPU cards: memory, rates, links, power and prices.", add_completion=False)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a card that you already have.")]
-
-
-@app.callback(invoke_without_command=True)
-def root(context: typer.Context) -> None:
-    """List the cards when no other verb is given."""
-    if context.invoked_subcommand is None:
-        list_cards()
 
 
 @app.command("list")
@@ -51,6 +43,9 @@ def list_cards(as_json: AsJson = False) -> None:
     for card in cards:
         table.add_row(*_row(card))
     show(table)
+
+
+list_when_bare(app, list_cards)
 
 
 @app.command("show")

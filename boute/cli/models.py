@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boute.cli.cards import AsJson, Force, list_when_bare
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -15,15 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Model cards: shapes and sizes of language models.", add_completion=False)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-
-@app.callback(invoke_without_command=True)
-def root(context: typer.Context) -> None:
-    """List the cards when no other verb is given."""
-    if context.invoked_subcommand is None:
-        list_cards()
 
 
 @app.command("list")
@@ -48,6 +41,9 @@ def list_cards(as_json: AsJson = False) -> None:
     for card in sorted(cards, key=lambda card: (card.name.split("-")[0], card.parameters)):
         table.add_row(*_row(card))
     show(table)
+
+
+list_when_bare(app, list_cards)
 
 
 @app.command("show")
@@ -83,7 +79,7 @@ def add_card(
     huggingface_id: Annotated[
         str | None, typer.Option(help="Where the weights are, as organisation/model.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a card of yours.")] = False,
+    force: Force = False,
 ) -> None:
     """Make a card from a Hugging Face config.json and keep it in your own folder."""
     from boute.cli.console import note

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 import boute.profiles
 from boute.documents import Document, load_document
-from boute.errors import DataError
+from boute.errors import DataError, nearest
 from boute.workload.arrays import Floats, Trace
 from boute.workload.arrivals import renewal, rescaled
 from boute.workload.generators import check_count
@@ -77,7 +77,7 @@ def load_preset(name: str) -> Preset:
     """Read a shipped workload by name; raises DataError when there is none of that name."""
     if name not in preset_names():
         raise DataError(
-            f"there is no workload preset {name!r}", mend=f"presets: {', '.join(preset_names())}"
+            f"there is no workload preset {name!r}", mend=nearest(name, preset_names(), "presets")
         )
     return load_document(_folder() / f"{name}.yaml", Preset, error=DataError)
 

@@ -180,7 +180,11 @@ def _numbers(series: pd.Series) -> Floats:
     """The column as floats, NaN where it is not a number [N]."""
     if pd.api.types.is_bool_dtype(series) or pd.api.types.is_datetime64_any_dtype(series):
         return np.full(len(series), np.nan)
-    numbers = pd.to_numeric(series, errors="coerce")
+    try:
+        numbers = pd.to_numeric(series, errors="coerce")
+    except OverflowError:
+        # JSON may hold a whole number that no float can; as text it is infinite.
+        numbers = pd.to_numeric(series.astype(str), errors="coerce")
     return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
 
 

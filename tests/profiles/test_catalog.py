@@ -60,7 +60,7 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         load_gpu("H100-SMX", Path())
     with pytest.raises(ProfileError, match=r"did you mean .*llama-3\.1-8b"):
         load_model("llama3.1-8b", Path())
-    with pytest.raises(ProfileError, match=r"known: .*mi300x"):
+    with pytest.raises(ProfileError, match=r"known GPU cards: .*mi300x"):
         load_gpu("?", Path())
 
 

@@ -169,9 +169,12 @@ def test_bad_value_names_line_and_column(
         ({"lengths": "q.csv"}, "quality.key: a second file needs the columns that join it"),
         ({"lengths": "q.csv", "key": ["Id"]}, "has no column Id (quality.key); did you mean id?"),
         ({"lengths": "none.csv", "key": ["id"]}, "none.csv: cannot be read"),
-        ({"table": "lama-3.1"}, "is neither a file nor a preset; did you mean llama-3.1?"),
-        ({"table": "."}, "is a folder"),
-        ({"table": "q.txt"}, "has no known ending"),
+        (
+            {"table": "lama-3.1"},
+            "neither a file nor a preset has this name; did you mean llama-3.1?",
+        ),
+        ({"table": "."}, "is a folder: neither a file nor a preset"),
+        ({"table": "q.txt"}, "is of no known format"),
     ],
 )
 def test_bad_option_names_the_nearest(
@@ -180,6 +183,11 @@ def test_bad_option_names_the_nearest(
     write_csv(tmp_path / "q.csv", rows())
     (tmp_path / "q.txt").write_text("a")
     assert message in refusal(tmp_path, **options)
+
+
+def test_a_file_comes_before_a_preset_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "llama-3.1").write_text("a")
+    assert "llama-3.1: is of no known format" in refusal(tmp_path, table="llama-3.1")
 
 
 def test_lengths_for_some_models_only(tmp_path: Path) -> None:

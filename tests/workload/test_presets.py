@@ -85,8 +85,8 @@ def test_the_rate_scales_and_the_duration_stays(scale: float) -> None:
     np.testing.assert_allclose(counts / counts.sum(), usual / usual.sum(), atol=0.02)
 
 
-def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(DataError, match="azure-code, azure-conversation"):
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(DataError, match="did you mean azure-code or azure-conversation"):
         load_preset("azure")
 
 

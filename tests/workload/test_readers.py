@@ -1,8 +1,6 @@
 """Every format is read to the same trace, and every kind of bad file is one line that names it."""
 
-import gzip
 import json
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +167,6 @@ HEAD = "arrival_s,input_tokens,output_tokens\n"
         ("0,1,1\n1,1,1.5\n", 3, "output_tokens should be a whole number of tokens (it is 1.5)"),
         ("0,1,1\n1,many,1\n", 3, "input_tokens should be a whole number of tokens (it is many)"),
         ("0,1,1\n1,,1\n", 3, "input_tokens should be a whole number of tokens (it is missing"),
-        ("0,1,1\n1,1\n", 3, "output_tokens should be a whole number"),
         ("0,1,1\n1,inf,1\n", 3, "input_tokens should be a whole number"),
         ("0,1,1\n1,1,1e30\n", 3, "output_tokens should be at most"),
         ("0,1,1\n1,true,1\n", 3, "input_tokens should be a whole number"),
@@ -187,10 +184,6 @@ def test_the_line_is_right_past_quoted_line_breaks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"arrival_s": 0, "input_tokens": 1, "output_tokens": 1}\nnope\n', "FILE:2: is not JSON"),
-        ('{"arrival_s": 0, "input_tokens": 1, "output_tok', "FILE:1: is not JSON"),
-        ("[1, 2]\n", "FILE:1: is not a JSON object"),
-        ("arrival_s,input_tokens\n0,1\n", "FILE:1: is not JSON"),
         (
             '{"arrival_s": 0, "input_tokens": 1, "output_tokens": 1}\n\n'
             '{"arrival_s": 1, "input_tokens": [2], "output_tokens": 1}\n',
@@ -211,57 +204,16 @@ def test_the_line_is_right_past_quoted_line_breaks(tmp_path: Path) -> None:
             '{"arrival_s": 1, "input_tokens": true, "output_tokens": 1}\n',
             "FILE:1: input_tokens should be a whole number",
         ),
+        (
+            '{"arrival_s": 0, "input_tokens": 1, "output_tokens": 1}\n'
+            f'{{"arrival_s": 1, "input_tokens": {10**400}, "output_tokens": 1}}\n',
+            "FILE:2: input_tokens should be a whole number",
+        ),
         ("{}\n", "FILE: holds no requests"),
     ],
 )
 def test_bad_json_lines(tmp_path: Path, text: str, says: str) -> None:
     assert problem(written(tmp_path, "t.jsonl", text)).startswith(says)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("t.csv", b"", "is empty"),
-        ("t.csv", b"\n \n", "is empty"),
-        ("t.csv", HEAD.encode(), "holds no requests"),
-        ("t.csv", b"PAR1\x15\x04PAR1", "holds Parquet, not text"),
-        ("t.csv", gzip.compress(HEAD.encode()), "holds gzip, not text"),
-        ("t.csv", b'{"arrival_s": 0}\n', "holds JSON, not CSV"),
-        ("t.csv", "arrivée,1\n".encode("latin-1"), "is not UTF-8 (byte 5)"),
-        ("t.csv", b"a,b\n\0\0\0\n", "holds zero bytes"),
-        ("t.csv", HEAD.encode() + b"0,1,1\n1,1,1,9\n2,1,1\n", "is not a whole CSV file"),
-        ("t.csv", HEAD.encode() + b"0,1,1,9\n1,1,1,9\n2,1,1,9\n", "is not a whole CSV file"),
-        ("t.csv", HEAD.encode() + b'0,1,1\n1,1,"1\n', "is not a whole CSV file"),
-        ("t.jsonl", b"", "is empty"),
-        ("t.jsonl.gz", b"{}", "is not gzipped"),
-        ("t.csv.gz", gzip.compress(AZURE.encode())[:-12], "is not a whole gzip file"),
-        ("t.csv.gz", b"\x1f\x8b\x08\x00garbage-after-the-header", "is not a whole gzip file"),
-        ("t.csv.gz", gzip.compress(b""), "is empty"),
-        ("t.parquet", b"", "is empty"),
-        ("t.parquet", AZURE.encode(), "is not a Parquet file"),
-        ("t.parquet", b"PAR1\x15\x04\x15\x00PAR1", "is not a whole Parquet file"),
-        ("t.xlsx", b"PK", "is of no known format"),
-        ("t", AZURE.encode(), "is of no known format"),
-    ],
-)
-def test_a_file_that_is_not_what_it_says(
-    tmp_path: Path, name: str, content: bytes, says: str
-) -> None:
-    path = tmp_path / name
-    path.write_bytes(content)
-    with warnings.catch_warnings(record=True) as loose:
-        warnings.simplefilter("always")
-        assert problem(path).startswith(f"FILE: {says}")
-    assert loose == []
-
-
-@pytest.mark.parametrize("size", [100, 300, 900])
-def test_a_truncated_parquet_file(tmp_path: Path, size: int) -> None:
-    whole = tmp_path / "whole.parquet"
-    pd.DataFrame({"arrival_s": [0.0, 1.0], "input_tokens": 1, "output_tokens": 1}).to_parquet(whole)
-    path = tmp_path / "t.parquet"
-    path.write_bytes(whole.read_bytes()[:size])
-    assert problem(path).startswith("FILE: is not a whole Parquet file")
 
 
 def test_an_empty_parquet_table(tmp_path: Path) -> None:
@@ -295,13 +247,6 @@ def test_a_named_column_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", ["0,1,1\n", "5,1,1\n5,2,2\n"])
 def test_a_trace_without_a_rate(tmp_path: Path, rows: str) -> None:
     assert "there is no rate" in problem(written(tmp_path, "t.csv", HEAD + rows))
-
-
-def test_a_folder_and_a_missing_file(tmp_path: Path) -> None:
-    folder = tmp_path / "t.csv"
-    folder.mkdir()
-    assert "cannot be read: is a directory" in problem(folder)
-    assert "cannot be read: no such file" in problem(tmp_path / "absent.csv")
 
 
 def test_equal_arrivals_keep_their_order(tmp_path: Path) -> None:

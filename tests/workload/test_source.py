@@ -161,8 +161,8 @@ def test_processes_are_cut_in_their_own_time() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("azure-conversations", "did you mean the preset azure-conversation"),
-        ("azure_code", "did you mean the preset azure-code"),
+        ("azure-conversations", "did you mean azure-conversation?"),
+        ("azure_code", "did you mean azure-code?"),
         ("x" * 300, "presets: azure-code"),
         ("monday.csv", "presets: azure-code, azure-conversation"),
     ],
@@ -172,6 +172,15 @@ def test_a_missing_file_may_be_a_mistyped_preset(tmp_path: Path, name: str, says
         load_trace(source(trace=name), tmp_path, seed=0)
     assert str(caught.value).startswith(str(tmp_path / name))
     assert says in str(caught.value)
+
+
+def test_a_file_comes_before_a_preset_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "azure-code").mkdir()
+    assert load_trace(source(trace="azure-code"), tmp_path, seed=0).name == "azure-code"
+    (tmp_path / "azure-code").rmdir()
+    ten_in_a_file(tmp_path).rename(tmp_path / "azure-code")
+    with pytest.raises(DataError, match="azure-code: is of no known format"):
+        load_trace(source(trace="azure-code"), tmp_path, seed=0)
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e7])
