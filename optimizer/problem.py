@@ -44,12 +44,14 @@ class Preview:
 class Problem:
     """Decoding, estimating and judging for one context.
 
-    Raises InfeasibleError when no plan is found within inventory and budget.
+    Raises InfeasibleError when a model of the family fits no GPU type, and when no plan is found
+    within inventory and budget.
     """
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.table = OptionTable(context)
+        self._require_options()
         self.encoding = Encoding(len(context.family), len(context.supplies))
         self.objectives = tuple(context.spec.objectives)
         self.decoder = Decoder(context, self.table)
@@ -84,6 +86,13 @@ class Problem:
     def rejected(self, point: Point, rejection: Rejection) -> Trial:
         """The trial of a point that is no plan; it counts as worse than any that is."""
         return Trial(point, None, None, rejection, None, 10.0 + rejection.shortfall)
+
+    def _require_options(self) -> None:
+        """Every model asked for has to have a place: a family without one is another question."""
+        gpus = range(len(self.context.supplies))
+        for model in range(len(self.context.family)):
+            if not any(self.table.choices(model, gpu) for gpu in gpus):
+                raise nothing_decodes(Rejection("memory", self.table.why_not(model), 1.0))
 
     def _estimated_miss(self, estimate: Estimate) -> float:
         targets = self.context.spec.targets
@@ -150,7 +159,7 @@ def nothing_decodes(nearest: Rejection) -> InfeasibleError:
 
 
 _BINDING: Final = {
-    "memory": ("models", "add a GPU with more memory, or use fp8 or int4 weights"),
+    "memory": ("models", "add a GPU with more memory, use fp8 or int4 weights, or leave the model out"),
     "inventory": ("gpus", "add GPUs, or lower workload.rate_scale"),
     "budget": (
         "targets.budget_per_hour",

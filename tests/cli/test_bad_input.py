@@ -187,6 +187,12 @@ SPECS: dict[str, Case] = {
         3,
         ["boute.yaml: models:", "memory binds: llama-3.1-405b", "on a10g it needs", "GiB"],
     ),
+    "one model of two that fits no GPU": (
+        {"models": ["llama-3.1-8b", "llama-3.1-405b"], "gpus": {"a10g": {"count": 8}}},
+        {},
+        3,
+        ["boute.yaml: models:", "memory binds: llama-3.1-405b", "leave the model out"],
+    ),
     "budget below the cheapest GPU": (
         {"targets.budget_per_hour": 0.1},
         {},
