@@ -72,7 +72,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def refused(boute: Callable[..., Ran], folder: Path) -> Callable[..., None]:
+def check_refused(boute: Callable[..., Ran], folder: Path) -> Callable[..., None]:
     """Asserts that a command ends with one line of complaint and leaves the folder as it was."""
 
     def contents() -> dict[str, bytes | None]:

@@ -78,11 +78,11 @@ def spec(folder: Path, small_spec: Callable[..., dict[str, Any]]) -> Path:
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_wrong_arguments(name: str, spec: Path, plan_file: Path, refused: Any) -> None:
+def test_wrong_arguments(name: str, spec: Path, plan_file: Path, check_refused: Any) -> None:
     line, says = ARGUMENTS[name]
     words = line.format(spec=spec.name, plan=plan_file).split()
     code = 3 if name == "estimate that does not fit" else 2
-    refused(code, says, *words)
+    check_refused(code, says, *words)
 
 
 PLANS: dict[str, tuple[Callable[[str], str], list[str]]] = {
@@ -105,58 +105,58 @@ PLANS: dict[str, tuple[Callable[[str], str], list[str]]] = {
 
 @pytest.mark.parametrize("verb", ["simulate", "plan show", "whatif"])
 @pytest.mark.parametrize("name", PLANS)
-def test_wrong_plan(name: str, verb: str, folder: Path, plan_file: Path, refused: Any) -> None:
+def test_wrong_plan(name: str, verb: str, folder: Path, plan_file: Path, check_refused: Any) -> None:
     spoil, says = PLANS[name]
     (folder / "bad.yaml").write_text(spoil(plan_file.read_text()))
-    refused(2, says, *verb.split(), "bad.yaml")
+    check_refused(2, says, *verb.split(), "bad.yaml")
 
 
-def test_a_study_of_another_spec(spec: Path, optimized: Any, refused: Any) -> None:
+def test_a_study_of_another_spec(spec: Path, optimized: Any, check_refused: Any) -> None:
     shutil.copy(optimized[0] / "out" / "study.db", "study.db")
     spec.write_text(spec.read_text().replace("budget_per_hour: 40", "budget_per_hour: 41"))
     says = ["study.db: belongs to another spec or other data"]
     # SQLite may rewrite a page of its own; the trials in it are as they were.
-    refused(2, says, "optimize", spec.name, "--study", "study.db", *SEARCH, leaves={"out"})
+    check_refused(2, says, "optimize", spec.name, "--study", "study.db", *SEARCH, leaves={"out"})
 
 
-def test_a_study_that_is_garbage(spec: Path, refused: Any) -> None:
+def test_a_study_that_is_garbage(spec: Path, check_refused: Any) -> None:
     Path("study.db").write_bytes(b"no database " * 500)
     says = ["study.db: is not a study that can be read"]
-    refused(2, says, "optimize", spec.name, "--study", "study.db", *SEARCH, leaves={"out"})
+    check_refused(2, says, "optimize", spec.name, "--study", "study.db", *SEARCH, leaves={"out"})
 
 
-def test_a_study_that_is_another_database(spec: Path, refused: Any) -> None:
+def test_a_study_that_is_another_database(spec: Path, check_refused: Any) -> None:
     with sqlite3.connect("study.db") as database:
         database.execute("CREATE TABLE trials (x)")
     database.close()
     says = ["study.db: is an SQLite database, but not a study"]
-    refused(2, says, "optimize", spec.name, "--study", "study.db", *SEARCH, leaves={"out"})
+    check_refused(2, says, "optimize", spec.name, "--study", "study.db", *SEARCH, leaves={"out"})
 
 
-def test_out_is_a_file(spec: Path, refused: Any) -> None:
+def test_out_is_a_file(spec: Path, check_refused: Any) -> None:
     Path("out").write_text("mine")
-    refused(2, ["out: cannot be written: file exists"], "optimize", spec.name, *SEARCH)
+    check_refused(2, ["out: cannot be written: file exists"], "optimize", spec.name, *SEARCH)
 
 
-def test_out_is_below_a_file(spec: Path, refused: Any) -> None:
+def test_out_is_below_a_file(spec: Path, check_refused: Any) -> None:
     Path("file").write_text("mine")
     says = ["file/out: cannot be written: not a directory"]
-    refused(2, says, "optimize", spec.name, "--out", "file/out", *SEARCH)
+    check_refused(2, says, "optimize", spec.name, "--out", "file/out", *SEARCH)
 
 
-def test_out_is_where_nothing_can_be_written(spec: Path, refused: Any) -> None:
+def test_out_is_where_nothing_can_be_written(spec: Path, check_refused: Any) -> None:
     says = ["/proc/boute: cannot be written"]
-    refused(2, says, "optimize", spec.name, "--out", "/proc/boute", *SEARCH)
+    check_refused(2, says, "optimize", spec.name, "--out", "/proc/boute", *SEARCH)
 
 
-def test_init_keeps_what_is_there(spec: Path, refused: Any) -> None:
+def test_init_keeps_what_is_there(spec: Path, check_refused: Any) -> None:
     says = ["boute.yaml: is there already; use --force to overwrite it"]
-    refused(2, says, "init", ".")
+    check_refused(2, says, "init", ".")
 
 
-def test_a_chrome_trace_that_cannot_be_written(plan_file: Path, refused: Any) -> None:
+def test_a_chrome_trace_that_cannot_be_written(plan_file: Path, check_refused: Any) -> None:
     says = ["/proc/trace.json: cannot be written"]
-    refused(2, says, "simulate", plan_file, "--chrome-trace", "/proc/trace.json")
+    check_refused(2, says, "simulate", plan_file, "--chrome-trace", "/proc/trace.json")
 
 
 @pytest.mark.parametrize("kib", [8, 48, 400])

@@ -246,22 +246,22 @@ def place(
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_wrong_spec(name: str, place: Any, refused: Any) -> None:
+def test_wrong_spec(name: str, place: Any, check_refused: Any) -> None:
     changes, files, code, says = SPECS[name]
     place(changes, files)
-    refused(code, says, "optimize", "boute.yaml", "--evaluations", 8, "--sampler", "sobol")
+    check_refused(code, says, "optimize", "boute.yaml", "--evaluations", 8, "--sampler", "sobol")
 
 
 @pytest.mark.parametrize("name", SEARCHED)
-def test_nothing_feasible(name: str, place: Any, refused: Any) -> None:
+def test_nothing_feasible(name: str, place: Any, check_refused: Any) -> None:
     changes, files, code, says = SEARCHED[name]
     place(changes, files)
     arguments = ("optimize", "boute.yaml", "--evaluations", 8, "--sampler", "sobol")
-    refused(code, says, *arguments, leaves={"out", "out/study.db"})
+    check_refused(code, says, *arguments, leaves={"out", "out/study.db"})
 
 
-def test_what_is_wrong_is_the_same_for_check(place: Any, refused: Any) -> None:
+def test_what_is_wrong_is_the_same_for_check(place: Any, check_refused: Any) -> None:
     for name in ("wrong unit", "trace unsorted", "models that fit no GPU"):
         changes, files, code, says = SPECS[name]
         place(changes, files)
-        refused(code, says, "check", "boute.yaml")
+        check_refused(code, says, "check", "boute.yaml")
