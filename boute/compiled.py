@@ -46,5 +46,5 @@ def _cache_folder() -> Path:
     return package / "__pycache__" / f"kernels-{digest.hexdigest()[:16]}"
 
 
-if not config.CACHE_DIR:  # type: ignore[attr-defined]  # the user's own choice stays
-    config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
+if not config.CACHE_DIR:  # the user's own choice stays
+    config.CACHE_DIR = str(_cache_folder())

@@ -161,7 +161,8 @@ def _assigned(decision: Decision, workload: Workload) -> Ints:
 
 def _output_tokens(decision: Decision, workload: Workload) -> Ints:
     """Output tokens [N] of each request by the model that it goes to."""
-    return workload.output_tokens[np.arange(len(workload)), _assigned(decision, workload)]
+    tokens: Ints = workload.output_tokens[np.arange(len(workload)), _assigned(decision, workload)]
+    return tokens
 
 
 def _pool_outcomes(

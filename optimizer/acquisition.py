@@ -130,6 +130,7 @@ def choose(
                 constraints=[_limit(column, bound) for column, bound in limits] or None,
                 prune_baseline=True,
                 cache_root=True,
+                fat=False,  # fat tails help gradients along, and none are taken here
             )
             choices = candidates.rows()
             with torch.no_grad():

@@ -31,7 +31,7 @@ __all__ = ["Mobo"]
 PROMISING: Final = 12  # first plans that the estimate likes
 CHANCE: Final = 4  # first plans of pure chance, so that the surrogate sees where it is wrong
 LESSONS: Final = 256  # trials that the surrogate is fitted to: its cost grows with their cube
-SHORTLIST: Final = 96  # candidates that the acquisition compares in a round
+SHORTLIST: Final = 64  # candidates that the acquisition compares in a round
 
 # Expected gain in normalised hypervolume below which nothing more is asked for.
 TOLERANCE: Final = 1e-7

@@ -159,7 +159,10 @@ def nothing_decodes(nearest: Rejection) -> InfeasibleError:
 
 
 _BINDING: Final = {
-    "memory": ("models", "add a GPU with more memory, use fp8 or int4 weights, or leave the model out"),
+    "memory": (
+        "models",
+        "add a GPU with more memory, use fp8 or int4 weights, or leave the model out",
+    ),
     "inventory": ("gpus", "add GPUs, or lower workload.rate_scale"),
     "budget": (
         "targets.budget_per_hour",

@@ -82,6 +82,6 @@ def fit_surrogate(
             input_transform=None,
         )
         mll = ExactMarginalLogLikelihood(model.likelihood, model)
-        fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": 30}})
+        fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": 20}})
         models.append(model)
     return ModelListGP(*models)
