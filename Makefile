@@ -37,7 +37,7 @@ bench: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks --out out/bench.json
 
 clean:
-	rm -rf $(VENV) out build *.egg-info
+	rm -rf $(VENV) out build *.egg-info boute/__pycache__
 
 # The picture of the README and the tables of docs/examples.md.
 figures: install

@@ -105,7 +105,9 @@ PLANS: dict[str, tuple[Callable[[str], str], list[str]]] = {
 
 @pytest.mark.parametrize("verb", ["simulate", "plan show", "whatif"])
 @pytest.mark.parametrize("name", PLANS)
-def test_wrong_plan(name: str, verb: str, folder: Path, plan_file: Path, check_refused: Any) -> None:
+def test_wrong_plan(
+    name: str, verb: str, folder: Path, plan_file: Path, check_refused: Any
+) -> None:
     spoil, says = PLANS[name]
     (folder / "bad.yaml").write_text(spoil(plan_file.read_text()))
     check_refused(2, says, *verb.split(), "bad.yaml")
