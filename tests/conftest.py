@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 SMALL: dict[str, Any] = {
     "models": ["llama-3.1-8b", "llama-3.1-70b"],
@@ -20,6 +22,16 @@ SMALL: dict[str, Any] = {
         "budget_per_hour": 40,
     },
 }
+
+# No example has a time limit: a busy machine is no bug. In CI the examples are the same each time,
+# so that a change is judged by what it changed.
+settings.register_profile(
+    "boute",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("boute")
 
 
 @pytest.fixture(scope="session", autouse=True)
