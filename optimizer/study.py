@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ SCHEMA_VERSION: Final = 1
 
 # Tells a study from other SQLite databases: "bout" in ASCII.
 _APPLICATION_ID: Final = 0x626F7574
+
+# How long a process waits for another that writes to the same file.
+_LOCK_WAIT_S: Final = 60.0
 
 _TABLES: Final = """
 CREATE TABLE header (
@@ -89,7 +93,7 @@ class Study:
         if path is not None:
             make_folder(path.parent)
         with self._explained():
-            self._db = sqlite3.connect(self._where, timeout=60.0, isolation_level=None)
+            self._db = sqlite3.connect(self._where, timeout=_LOCK_WAIT_S, isolation_level=None)
         try:
             with self._explained():
                 self._open(header)
@@ -172,7 +176,7 @@ class Study:
 
     def _open(self, header: StudyHeader | None) -> None:
         self._check_kind()
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._use_wal()
         # Each commit reaches the disk: a trial that was seen is not lost to a power cut.
         self._db.execute("PRAGMA synchronous = FULL")
         # Of two processes that open a new file at once, one makes the tables.
@@ -181,6 +185,18 @@ class Study:
             self._create(header)
         self._db.execute("COMMIT")
         self._check_header(header)
+
+    def _use_wal(self) -> None:
+        """Write ahead. SQLite does not wait for this lock by itself, whatever its timeout."""
+        deadline_s = time.monotonic() + _LOCK_WAIT_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() >= deadline_s:
+                    raise
+            time.sleep(0.01)
 
     def _check_kind(self) -> None:
         # In this order: the tables and the id of a new study appear together.
