@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,12 +39,21 @@ _WORSE: Final[tuple[Verdict, ...]] = ("stable", "strained", "unstable")
 _PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0)
 
 
+@dataclass(frozen=True, eq=False)
+class _Simulated:
+    """A run and what it was made of: pools in the decision's order, output tokens [N]."""
+
+    run: FleetRun
+    loads: list[PoolLoad]
+    output: Ints
+
+
 def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcome:
     """What a fleet does with a workload; raise InputError for a pool that cannot exist."""
-    run = run_fleet(decision, workload, context)
-    output = _output_tokens(decision, workload)
+    simulated = _simulate(decision, workload, context)
+    run, output = simulated.run, simulated.output
     served = ~run.failed
-    pools = _pool_outcomes(decision, run, workload, output, context)
+    pools = _pool_outcomes(decision, simulated, workload)
     tokens = max(int(output[served].sum()), 1)
     window_s = _window_s(run, workload)
     price = _price_per_hour(decision, context)
@@ -75,6 +85,10 @@ def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcom
 
 def run_fleet(decision: Decision, workload: Workload, context: Context) -> FleetRun:
     """Simulate every request; raise InputError for a pool that cannot exist."""
+    return _simulate(decision, workload, context).run
+
+
+def _simulate(decision: Decision, workload: Workload, context: Context) -> _Simulated:
     loads = [
         PoolLoad(
             name=pool.name,
@@ -85,14 +99,17 @@ def run_fleet(decision: Decision, workload: Workload, context: Context) -> Fleet
         )
         for pool in decision.pools
     ]
-    return simulate_fleet(
+    assigned = route(workload.score, decision.routing.thresholds)
+    output: Ints = workload.output_tokens[np.arange(len(workload)), assigned]
+    run = simulate_fleet(
         loads,
         arrival_s=workload.arrival_s,
         input_tokens=workload.input_tokens,
-        output_tokens=_output_tokens(decision, workload),
-        model=_assigned(decision, workload),
+        output_tokens=output,
+        model=assigned,
         seed=context.spec.workload.seed,
     )
+    return _Simulated(run, loads, output)
 
 
 def build_pool_replica(pool: Pool, context: Context) -> Replica:
@@ -118,9 +135,10 @@ def latency_curves(
     decision: Decision, context: Context, quantiles: Sequence[float]
 ) -> dict[str, tuple[float, ...]]:
     """TTFT, TPOT and E2E in seconds at the quantiles, over the requests that have each."""
-    run = run_fleet(decision, context.workload, context)
+    simulated = _simulate(decision, context.workload, context)
+    run = simulated.run
     served = ~run.failed
-    streamed = served & (_output_tokens(decision, context.workload) > 1)
+    streamed = served & (simulated.output > 1)
     curves = {"ttft": run.ttft_s[served], "tpot": run.tpot_s[streamed], "e2e": run.e2e_s[served]}
     return {
         name: tuple(map(float, np.quantile(values, quantiles))) if len(values) else ()
@@ -131,19 +149,19 @@ def latency_curves(
 def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None:
     """Write the run of every pool as one Chrome trace; raise OutputError."""
     workload = context.workload
-    run = run_fleet(decision, workload, context)
-    output = _output_tokens(decision, workload)
+    simulated = _simulate(decision, workload, context)
     events: list[dict[str, Any]] = []
     notes: dict[str, str] = {}
     process = 0
-    for place, (pool, mine) in enumerate(zip(decision.pools, run.members, strict=True)):
+    pools = zip(simulated.loads, simulated.run.members, strict=True)
+    for place, (pool, mine) in enumerate(pools):
         trace = chrome_trace(
             pool.name,
-            build_pool_replica(pool, context),
+            pool.replica,
             pool.replicas,
             workload.arrival_s[mine],
             workload.input_tokens[mine],
-            output[mine],
+            simulated.output[mine],
             context.spec.workload.seed + 1 + place,  # the seed that simulate_fleet gives the pool
             first_process=process,
         )
@@ -154,24 +172,15 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
     write_text(path, json.dumps(data))
 
 
-def _assigned(decision: Decision, workload: Workload) -> Ints:
-    """Index of the model [N] that each request goes to, in cost order."""
-    return route(workload.score, decision.routing.thresholds)
-
-
-def _output_tokens(decision: Decision, workload: Workload) -> Ints:
-    """Output tokens [N] of each request by the model that it goes to."""
-    tokens: Ints = workload.output_tokens[np.arange(len(workload)), _assigned(decision, workload)]
-    return tokens
-
-
 def _pool_outcomes(
-    decision: Decision, run: FleetRun, workload: Workload, output: Ints, context: Context
+    decision: Decision, simulated: _Simulated, workload: Workload
 ) -> list[PoolOutcome]:
+    run, output = simulated.run, simulated.output
     window_s = _window_s(run, workload)
     found = []
-    for pool, pool_run, mine in zip(decision.pools, run.runs, run.members, strict=True):
-        replica = build_pool_replica(pool, context)
+    parts = zip(decision.pools, simulated.loads, run.runs, run.members, strict=True)
+    for pool, pool_load, pool_run, mine in parts:
+        replica = pool_load.replica
         carries = pool.replicas * _capacity(replica, workload.input_tokens[mine], output[mine])
         load = pool_utilisation(pool_run, duration_s=workload.duration_s, capacity_per_s=carries)
         served = mine[~run.failed[mine]]
