@@ -185,7 +185,9 @@ def test_a_wrong_generator_is_named(change: dict[str, Any], message: str) -> Non
 
 def test_the_burst_factor_is_limited_for_bursts_only() -> None:
     generator = {"rate_per_s": 2.0, "burst_factor": 50} | LENGTHS
-    Spec.model_validate(SMALLEST | {"workload": {"generator": generator}})
+    spec = Spec.model_validate(SMALLEST | {"workload": {"generator": generator}})
+    assert spec.workload.generator is not None
+    assert spec.workload.generator.burst_factor == 50
 
 
 def test_every_latency_target_is_a_metric_and_no_target_is_forgotten() -> None:
