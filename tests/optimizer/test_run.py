@@ -135,25 +135,52 @@ def test_a_killed_run_goes_on_to_the_same_front(
     assert front_of(out) == front_of(whole)
 
 
+# Starting Python takes longer or shorter; both wait, ready, until they are told to go.
+READY_AND_GO = """
+import sys
+from pathlib import Path
+from boute.optimizer.run import Request, optimize
+
+spec, study, out, seed = sys.argv[1:]
+request = Request(
+    Path(spec), Path(out), study_file=Path(study), sampler="sobol", evaluations=32, seed=int(seed)
+)
+print("ready", flush=True)
+sys.stdin.readline()
+optimize(request)
+"""
+
+
 def test_two_processes_on_one_study_lose_and_repeat_nothing(
     slow_spec_file: Path, tmp_path: Path
 ) -> None:
     study = tmp_path / "study.db"
+    root = str(Path(boute.__file__).parents[1])
     processes = [
-        start(
-            slow_spec_file,
-            study,
-            tmp_path / f"out-{seed}",
-            ["--sampler", "sobol", "--evaluations", "16", "--seed", str(seed)],
+        subprocess.Popen(
+            [sys.executable, "-c", READY_AND_GO, slow_spec_file, study, tmp_path / str(seed), seed],
+            env=os.environ | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        for seed in (1, 2)
+        for seed in ("1", "2")
     ]
-    assert [process.wait() for process in processes] == [0, 0]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate()
+    assert [process.returncode for process in processes] == [0, 0]
     with Study(study, None) as found:
         batches = found.batches()
         keys = [decision.key for _, decision, _ in found.trials()]
     assert {batch.seed for batch in batches} == {1, 2}
-    assert len(keys) == len(set(keys)) >= 16
+    assert len(keys) == len(set(keys)) >= 32
 
 
 def test_a_study_goes_on_with_more_evaluations(spec_file: Path, tmp_path: Path) -> None:
