@@ -14,6 +14,7 @@ from boute.context import Context
 from boute.errors import InfeasibleError
 from boute.metrics import is_maximised
 from boute.optimizer.constraints import misses
+from boute.optimizer.dial import dial_steps
 from boute.optimizer.pareto import knee_order, nondominated
 from boute.optimizer.problem import nothing_decodes
 from boute.optimizer.search import Search
@@ -123,10 +124,13 @@ def _plan(
     assert trial.decision is not None
     assert trial.outcome is not None
     served = {pool.model for pool in trial.decision.pools}
+    spec = rebase_spec(context.spec, context.folder, folder)
+    choices = {choice.name: choice for choice in spec.models}
     routing = trial.decision.routing.model_copy(
         update={
             "router": os.path.relpath(origin.router_file, folder),
             "router_hash": origin.router_hash,
+            "dial": dial_steps(context, served),
         }
     )
     return Plan(
@@ -146,6 +150,7 @@ def _plan(
                 huggingface_id=member.card.huggingface_id,
                 weights=member.choice.weights,
                 kv_cache=member.choice.kv_cache,
+                served_by=choices[member.name].served_by,
             )
             for member in context.family
             if member.name in served
@@ -154,7 +159,7 @@ def _plan(
         objectives=objectives,
         predicted=trial.outcome,
         alternatives=alternatives,
-        spec=rebase_spec(context.spec, context.folder, folder),
+        spec=spec,
     )
 
 

@@ -61,11 +61,12 @@ class GpuCard(Document):
     Memory in GiB as the driver reports it, rates in dense TFLOP/s (no sparsity), bandwidth in
     GB/s (1e9 bytes), power in watts. `sources` maps a field to where its figure comes from, with a
     dot for a nested one (`interconnect.latency_us`). Where the hardware has no bf16 units,
-    `bf16_tflops` is its fp16 rate; `fp8_tflops` is None where it has no fp8 units.
+    `bf16_tflops` is its fp16 rate; `fp8_tflops` is None where it has no fp8 units. A card of vendor
+    `cpu` is one core that an engine has to itself.
     """
 
     name: CardName
-    vendor: Literal["nvidia", "amd"]
+    vendor: Literal["nvidia", "amd", "cpu"]
     ray_accelerator_type: str | None = None
     memory_gib: Positive
     bandwidth_gb_s: Positive

@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from boute.documents import Document
 from boute.outcome import Outcome
-from boute.spec.model import Name, Spec, Weights
+from boute.spec.model import Name, ServedBy, Spec, Weights
 
-__all__ = ["SCHEMA_VERSION", "Alternative", "Plan", "PlannedModel", "Pool", "Routing", "Source"]
+__all__ = ["SCHEMA_VERSION", "Alternative", "DialStep", "Plan", "PlannedModel", "Pool", "Routing", "Source"]
 
 SCHEMA_VERSION: Final = 1
 
@@ -28,6 +28,13 @@ class Source(Document):
     spec_hash: Annotated[str, Field(min_length=64, max_length=64)]
 
 
+class DialStep(Document):
+    """Thresholds that are expected to give this mean quality on the plan's quality table."""
+
+    quality: Fraction
+    thresholds: list[float]
+
+
 class Routing(Document):
     """Which query goes to which model.
 
@@ -35,6 +42,8 @@ class Routing(Document):
     with s <= thresholds[i], and to the last model when there is none: K models have K - 1
     ascending thresholds. `fractions` is the share of the queries that this gives each model.
     `router` names the file of the score, relative to the plan, and `router_hash` its SHA-256.
+    `dial` holds the settings between the cheapest and the best answers that the plan's pools can
+    give, quality ascending: what a client chooses from with `model: boute-0.8`.
     """
 
     models: Annotated[list[Name], Field(min_length=1)]
@@ -42,6 +51,7 @@ class Routing(Document):
     thresholds: list[float]
     router: str | None = None
     router_hash: str | None = None
+    dial: list[DialStep] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _consistent(self) -> Routing:
@@ -55,6 +65,13 @@ class Routing(Document):
             raise ValueError("thresholds should have one entry fewer than models")
         if self.thresholds != sorted(self.thresholds):
             raise ValueError("thresholds should ascend")
+        for step in self.dial:
+            if len(step.thresholds) != len(self.thresholds):
+                raise ValueError("a step of the dial should have as many thresholds as the routing")
+            if step.thresholds != sorted(step.thresholds):
+                raise ValueError("thresholds of the dial should ascend")
+        if self.dial != sorted(self.dial, key=lambda step: step.quality):
+            raise ValueError("the dial should ascend in quality")
         return self
 
 
@@ -66,6 +83,7 @@ class PlannedModel(Document):
     huggingface_id: str | None = None
     weights: Weights
     kv_cache: Literal["bf16", "fp8"]
+    served_by: ServedBy = ServedBy()
 
 
 class Pool(Document):

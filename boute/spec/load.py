@@ -39,12 +39,12 @@ def spec_hash(spec: Spec, folder: Path) -> str:
     """Hash of what is asked: the spec without its search settings, and the files that it names.
 
     Files count by what they say, not by where they are, and cards by name too. How hard to look
-    (`search`) does not change what the trials of a study mean, so a study may be continued with
-    another seed, sampler or number of evaluations. Raises InputError for a file or card that
-    cannot be read.
+    (`search`) and who answers (`served_by`) do not change what the trials of a study mean, so a
+    study may be continued with others. Raises InputError for a file or card that cannot be read.
     """
-    data = spec.model_dump(mode="json", exclude={"search"})
-    for part, key, path in _files(data, folder):
+    unasked = {"search": True, "models": {"__all__": {"served_by"}}}
+    data = spec.model_dump(mode="json", exclude=unasked)
+    for part, key, _, path in _files(data, folder):
         part[key] = sha256_of(read_bytes(path))
     return sha256_of(json.dumps(data))
 
@@ -52,26 +52,38 @@ def spec_hash(spec: Spec, folder: Path) -> str:
 def rebase_spec(spec: Spec, folder: Path, target: Path) -> Spec:
     """The same spec with the files that it names written relative to the folder `target`."""
     data = spec.model_dump(exclude_unset=True)
-    for part, key, path in _files(data, folder):
+    for part, key, name, path in [*_files(data, folder), *_weight_folders(data, folder)]:
         # A card by its name stays a name.
-        if resolve(part.get(key) or "", folder) == path:
+        if resolve(name, folder) == path:
             # Without links, because `..` out of a linked folder leads elsewhere.
             part[key] = os.path.relpath(os.path.realpath(path), os.path.realpath(target))
     return Spec.model_validate(data)
 
 
-def _files(data: dict[str, Any], folder: Path) -> Iterator[tuple[dict[str, Any], str, Path]]:
-    """Each file that a dumped spec names and that is there: the part and key, and its path.
+def _files(data: dict[str, Any], folder: Path) -> Iterator[tuple[Any, str | int, str, Path]]:
+    """Each file that a dumped spec names and that is there: part and key, its name and path.
 
     `os.path.isfile` takes a name that is too long for a file as one that is not there.
     """
     for section, key in _DATA_FILES:
         name = data[section].get(key)
         if name is not None and os.path.isfile(path := resolve(name, folder)):
-            yield data[section], key, path
+            yield data[section], key, name, path
+    for place, name in enumerate(data.get("measured", [])):
+        if os.path.isfile(path := resolve(name, folder)):
+            yield data["measured"], place, name, path
     for part in data["models"]:
-        if (path := card_path(part.get("card") or part["name"], folder, "models")).is_file():
-            yield part, "card", path
-    for name, part in data["gpus"].items():
-        if (path := card_path(part.get("card") or name, folder, "gpus")).is_file():
-            yield part, "card", path
+        name = part.get("card") or part["name"]
+        if (path := card_path(name, folder, "models")).is_file():
+            yield part, "card", part.get("card") or "", path
+    for gpu, part in data["gpus"].items():
+        name = part.get("card") or gpu
+        if (path := card_path(name, folder, "gpus")).is_file():
+            yield part, "card", part.get("card") or "", path
+
+
+def _weight_folders(data: dict[str, Any], folder: Path) -> Iterator[tuple[Any, str, str, Path]]:
+    for part in data["models"]:
+        name = part.get("served_by", {}).get("folder")
+        if name is not None:
+            yield part["served_by"], "folder", name, resolve(name, folder)

@@ -18,6 +18,7 @@ __all__ = [
     "ModelChoice",
     "Quality",
     "Search",
+    "ServedBy",
     "Spec",
     "Targets",
     "WorkloadSource",
@@ -40,6 +41,39 @@ def _can_be_a_path(value: str) -> str:
 FileName = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_can_be_a_path)]
 
 
+class ServedBy(Document):
+    """What answers for a model. A plan names it, and nothing else is used in its place.
+
+    `vllm` runs in the replica; `vllm-process` is vLLM's own server as a child of the replica, from
+    another environment if `python` names its interpreter; `ray-llm` is the server of Ray Serve LLM;
+    `openai` passes on to an endpoint that is there already; `simulated` answers at the pace of the
+    performance model and has no GPU. `args` go to vLLM as they are.
+    """
+
+    engine: Literal["vllm", "vllm-process", "ray-llm", "openai", "simulated"] = "vllm"
+    folder: FileName | None = Field(
+        default=None, description="weights in a Hugging Face folder, if not by huggingface_id"
+    )
+    args: dict[str, Any] = Field(default_factory=dict, description="further arguments of vLLM")
+    env: dict[str, str] = Field(default_factory=dict, description="environment of the engine")
+    python: str | None = Field(default=None, description="interpreter of vllm-process")
+    base_url: str | None = Field(default=None, description="of openai, with /v1")
+    model: str | None = Field(default=None, description="name of the model at the endpoint")
+    api_key_env: str | None = Field(default=None, description="variable with the endpoint's key")
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> ServedBy:
+        if (self.engine == "openai") != (self.base_url is not None):
+            raise ValueError("engine openai and base_url go together")
+        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
+            raise ValueError("base_url should begin with http:// or https://")
+        if self.engine != "openai" and (self.model or self.api_key_env):
+            raise ValueError("model and api_key_env are of engine openai")
+        if self.engine != "vllm-process" and self.python is not None:
+            raise ValueError("python is of engine vllm-process")
+        return self
+
+
 class ModelChoice(Document):
     """One member of the family: a card by name (or a file of one's own) and how it is served."""
 
@@ -47,6 +81,7 @@ class ModelChoice(Document):
     card: FileName | None = Field(default=None, description="name or file of the model card")
     weights: Weights = Field(default="bf16", description="number format of the weights")
     kv_cache: Literal["bf16", "fp8"] = Field(default="bf16", description="format of the KV cache")
+    served_by: ServedBy = ServedBy()
 
 
 # What a file may hold, for the JSON Schema: a name is short for a choice with nothing else set.
@@ -220,6 +255,9 @@ class Spec(Document):
         default=["quality", "e2e_p95_s", "cost_per_hour"], min_length=2, max_length=4
     )
     engine: Engine = Engine()
+    measured: list[FileName] = Field(
+        default_factory=list, description="files of measured step times, which replace the formulas"
+    )
     search: Search = Search()
 
     @field_validator("models", mode="before", json_schema_input_type=_ModelChoices)

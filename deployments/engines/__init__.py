@@ -1,0 +1,1 @@
+"""What answers in a replica: one interface, and the engines behind it."""
