@@ -8,6 +8,7 @@
     │   ├── DataError       a trace, a quality table, a router file
     │   └── StudyError      a study file
     ├── OutputError         a file could not be written
+    ├── ServingError        a cluster or a server is not there, or does not do what it should
     └── InfeasibleError     exit 3: nothing meets what was asked
 
 The message of each is one line: where it happened, what is wrong, how to mend it.
@@ -27,6 +28,7 @@ __all__ = [
     "OutputError",
     "PlanError",
     "ProfileError",
+    "ServingError",
     "SpecError",
     "StudyError",
     "nearest",
@@ -114,6 +116,10 @@ class StudyError(InputError):
 
 class OutputError(BouteError):
     """A file could not be written; nothing half-written is left behind."""
+
+
+class ServingError(BouteError):
+    """A cluster or a server is not there, or does not do what it should."""
 
 
 class InfeasibleError(BouteError):

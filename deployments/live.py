@@ -5,6 +5,7 @@ This is Ray Serve's `user_config` of the ingress. Everything in it is plain JSON
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import Field
@@ -12,9 +13,12 @@ from pydantic import Field
 from boute.deployments.options import KeyLimits
 from boute.documents import Document
 from boute.files import sha256_of
+from boute.plan.diff import deployed_part
 from boute.plan.model import Plan, Routing
 from boute.plan.store import plan_text
+from boute.profiles.catalog import load_gpu
 from boute.spec.load import resolve
+from boute.spec.prices import gpu_price
 
 __all__ = ["LiveConfig", "LivePool", "live_config"]
 
@@ -38,20 +42,27 @@ class LiveConfig(Document):
 
     plan: str
     plan_hash: str
+    fleet_hash: str = Field(description="of what only a redeployment changes")
     routing: Routing
     router_file: str | None
     pools: list[LivePool]
+    quality: float = Field(description="expected mean quality of the routing")
+    request_limits: dict[str, float] = Field(description="seconds of ttft, tpot, e2e for goodput")
     keys: dict[str, KeyLimits] | None = None
 
 
-def live_config(
-    plan: Plan, folder: Path, prices: dict[str, float], keys: dict[str, KeyLimits] | None
-) -> LiveConfig:
-    """The live part of a plan; `folder` is the plan's, `prices` are dollars an hour of one GPU."""
+def live_config(plan: Plan, folder: Path, keys: dict[str, KeyLimits] | None) -> LiveConfig:
+    """The live part of a plan; `folder` is the plan's. Raise ProfileError or SpecError."""
     router = plan.routing.router
+    supplies = plan.spec.gpus
+    prices = {
+        name: gpu_price(name, supplies[name], load_gpu(supplies[name].card or name, folder))
+        for name in {pool.gpu for pool in plan.pools}
+    }
     return LiveConfig(
         plan=plan.name,
         plan_hash=sha256_of(plan_text(plan)),
+        fleet_hash=sha256_of(json.dumps(deployed_part(plan), sort_keys=True)),
         routing=plan.routing,
         router_file=None if router is None else str(resolve(router, folder).absolute()),
         pools=[
@@ -64,5 +75,7 @@ def live_config(
             )
             for pool in plan.pools
         ],
+        quality=plan.predicted.quality,
+        request_limits=plan.spec.targets.request_limits(),
         keys=keys,
     )

@@ -7,6 +7,7 @@ is a plan of the same pools with other thresholds. It is what `model: boute-0.8`
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -40,7 +41,7 @@ def dial_steps(context: Context, served: Collection[str]) -> list[DialStep]:
 
 def _from_cheapest_to_dearest(places: list[int], models: int) -> list[list[float]]:
     found = []
-    for cheaper, dearer in zip(places, places[1:], strict=False):
+    for cheaper, dearer in pairwise(places):
         for moved in np.linspace(0.0, 1.0, STEPS_PER_MODEL + 1)[:-1]:
             fractions = [0.0] * models
             fractions[cheaper], fractions[dearer] = 1.0 - float(moved), float(moved)

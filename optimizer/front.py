@@ -155,6 +155,7 @@ def _plan(
             for member in context.family
             if member.name in served
         ],
+        max_model_len=context.max_model_len,
         pools=list(trial.decision.pools),
         objectives=objectives,
         predicted=trial.outcome,

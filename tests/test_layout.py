@@ -41,8 +41,11 @@ MAY_IMPORT = {
     "report": NOUNS,
     "optimizer": EVALUATE | {"evaluate", "world", "report"},
     "warm": EVALUATE | {"evaluate", "optimizer"},
-    "deployments": NOUNS | {"routing"},
-    "cli": EVALUATE | {"evaluate", "world", "report", "optimizer", "deployments"},
+    "deployments": NOUNS | {"routing", "performance"},
+    "bench": NOUNS | {"workload", "routing"},
+    "measure": NOUNS | {"performance"},
+    "cli": EVALUATE
+    | {"evaluate", "world", "report", "optimizer", "deployments", "bench", "measure"},
 }
 
 HEAVY = [
@@ -127,6 +130,8 @@ def test_a_module_imports_only_what_is_below_it(module: str, path: Path) -> None
         ("plotly", {"report"}),
         ("matplotlib", {"report"}),
         ("typer", {"cli"}),
+        ("fastapi", {"deployments"}),
+        ("aiohttp", {"deployments", "bench", "measure"}),
     ],
 )
 def test_a_library_is_used_in_its_room_only(library: str, rooms: set[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Final, NoReturn, cast
 import typer
 
 import boute
-from boute.cli import check, gpus, init, models, optimize, plan, simulate, whatif
+from boute.cli import check, gpus, init, models, optimize, plan, serve, simulate, whatif
 from boute.cli.estimate import estimate
 from boute.errors import BouteError, InputError, OutputError
 
@@ -32,6 +32,8 @@ app.command("optimize")(optimize.optimize)
 app.command("simulate")(simulate.simulate)
 app.command("estimate")(estimate)
 app.command("whatif")(whatif.whatif)
+app.command("serve")(serve.serve)
+app.command("apply")(serve.apply)
 app.add_typer(plan.app, name="plan")
 app.add_typer(gpus.app, name="gpus")
 app.add_typer(models.app, name="models")

@@ -1,19 +1,19 @@
 """Two plans compared in words: what moves, and whether it can be applied to a running fleet.
 
-Thresholds and pool weights are settings of the running ingress and change live; anything that
-starts, stops or moves a replica needs a redeployment.
+Thresholds, pool weights and the router are settings of the running ingress and change live;
+anything that starts, stops or moves a replica needs a redeployment.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from boute.plan.model import Plan, Pool
 from boute.plan.words import change_text, metric_label, pool_text, replica_text
 
-__all__ = ["Apply", "DiffSection", "PlanDiff", "diff_plans"]
+__all__ = ["Apply", "DiffSection", "PlanDiff", "deployed_part", "diff_plans"]
 
 Apply = Literal["nothing", "live", "redeploy"]
 T = TypeVar("T")
@@ -173,25 +173,33 @@ def _predicted(a: Plan, b: Plan) -> list[str]:
 
 
 def _applying(a: Plan, b: Plan) -> tuple[Apply, str]:
-    if _deployed(a) != _deployed(b):
+    if deployed_part(a) != deployed_part(b):
         return "redeploy", "Needs a redeployment: replicas start, stop or move."
-    if a.routing.router_hash != b.routing.router_hash or a.routing.router != b.routing.router:
-        return "redeploy", "Needs a redeployment of the ingress: the router's file changes."
     if _settings(a) != _settings(b):
         return "live", "Can be applied live: only routing changes, no replica is touched."
     return "nothing", "Nothing to do: the two plans run the same fleet in the same way."
 
 
-def _deployed(plan: Plan) -> object:
-    pools = {pool.name: pool.model_dump(exclude={"weight"}) for pool in plan.pools}
-    served = {model.name: model for model in plan.models}
-    return pools, served, plan.spec.engine
+def deployed_part(plan: Plan) -> dict[str, Any]:
+    """What of a plan only a redeployment changes, as plain data: pools, engines and their room."""
+    return {
+        "pools": [
+            pool.model_dump(mode="json", exclude={"weight"})
+            for pool in sorted(plan.pools, key=lambda pool: pool.name)
+        ],
+        "models": [
+            model.model_dump(mode="json")
+            for model in sorted(plan.models, key=lambda model: model.name)
+        ],
+        "engine": plan.spec.engine.model_dump(mode="json"),
+        "max_model_len": plan.max_model_len,
+    }
 
 
 def _settings(plan: Plan) -> object:
     weights = {pool.name: pool.weight for pool in plan.pools}
     routing = plan.routing
-    return routing.models, routing.thresholds, weights
+    return routing.models, routing.thresholds, routing.dial, routing.router_hash, weights
 
 
 def _shares(plan: Plan) -> dict[str, float]:

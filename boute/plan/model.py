@@ -11,7 +11,16 @@ from boute.documents import Document
 from boute.outcome import Outcome
 from boute.spec.model import Name, ServedBy, Spec, Weights
 
-__all__ = ["SCHEMA_VERSION", "Alternative", "DialStep", "Plan", "PlannedModel", "Pool", "Routing", "Source"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Alternative",
+    "DialStep",
+    "Plan",
+    "PlannedModel",
+    "Pool",
+    "Routing",
+    "Source",
+]
 
 SCHEMA_VERSION: Final = 1
 
@@ -129,6 +138,9 @@ class Plan(Document):
     name: Name
     routing: Routing
     models: list[PlannedModel]
+    max_model_len: Annotated[int, Field(ge=1)] = Field(
+        description="tokens of the longest request, which the KV cache of every replica holds"
+    )
     pools: Annotated[list[Pool], Field(min_length=1)]
     objectives: dict[str, float] = Field(description="value of each objective")
     predicted: Outcome

@@ -42,8 +42,9 @@ def spec_hash(spec: Spec, folder: Path) -> str:
     (`search`) and who answers (`served_by`) do not change what the trials of a study mean, so a
     study may be continued with others. Raises InputError for a file or card that cannot be read.
     """
-    unasked = {"search": True, "models": {"__all__": {"served_by"}}}
-    data = spec.model_dump(mode="json", exclude=unasked)
+    data = spec.model_dump(
+        mode="json", exclude={"search": True, "models": {"__all__": {"served_by"}}}
+    )
     for part, key, _, path in _files(data, folder):
         part[key] = sha256_of(read_bytes(path))
     return sha256_of(json.dumps(data))

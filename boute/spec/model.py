@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -30,6 +31,9 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 Weights = Literal["bf16", "fp8", "int4"]
+
+
+_SECRET = re.compile(r"secret|password|_token$|^token$|api[_-]?key", re.IGNORECASE)
 
 
 def _can_be_a_path(value: str) -> str:
@@ -71,6 +75,9 @@ class ServedBy(Document):
             raise ValueError("model and api_key_env are of engine openai")
         if self.engine != "vllm-process" and self.python is not None:
             raise ValueError("python is of engine vllm-process")
+        for name in [*self.env, *self.args]:
+            if _SECRET.search(name):
+                raise ValueError(f"{name} should be set where the server runs, not in a file")
         return self
 
 

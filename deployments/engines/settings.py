@@ -46,7 +46,7 @@ class EngineSettings(Document):
     accelerator_type: str | None
     tensor_parallel: int
     pipeline_parallel: int
-    max_model_len: int | None
+    max_model_len: int
     pace: Pace | None = None
 
 
@@ -77,6 +77,6 @@ def engine_settings(plan: Plan, pool: Pool, folder: Path, *, pace: Pace | None) 
         accelerator_type=card.ray_accelerator_type,
         tensor_parallel=pool.tensor_parallel,
         pipeline_parallel=pool.pipeline_parallel,
-        max_model_len=plan.spec.engine.max_model_len,
+        max_model_len=plan.max_model_len,
         pace=pace,
     )

@@ -95,9 +95,9 @@ def test_a_pool_under_another_name_is_another_deployment(plan: Plan) -> None:
     assert diff_plans(plan, changed(plan, edit)).apply == "redeploy"
 
 
-def test_another_router_needs_a_redeployment_and_says_that_scores_differ(plan: Plan) -> None:
+def test_another_router_changes_live_and_says_that_scores_differ(plan: Plan) -> None:
     other = changed(plan, lambda data: data["routing"].update(router_hash="2" * 64))
-    assert diff_plans(plan, other).apply == "redeploy"
+    assert diff_plans(plan, other).apply == "live"
     assert "The router changes" in text_of(plan, other, "Routing")
 
 

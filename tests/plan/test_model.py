@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from boute.documents import check_document
 from boute.errors import PlanError
 from boute.plan.model import Plan, Pool, Routing, check_pools
+from boute.spec.model import ServedBy
 
 DATA: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "example.yaml").read_text("utf-8"))
 
@@ -125,10 +126,22 @@ def test_a_plan_has_no_field_for_a_secret() -> None:
     found = set(names(Plan.model_json_schema()))
     assert {"tensor_parallel", "trace", "spec_hash"} <= found
     secret = re.compile(r"secret|password|credential|bearer|auth|api_key|^token$|access_token")
-    assert [name for name in found if secret.search(name)] == []
+    # The name of an environment variable, not what is in it.
+    assert [name for name in found if secret.search(name)] == ["api_key_env"]
 
 
 def test_a_plan_is_frozen() -> None:
     plan = Plan.model_validate(DATA)
     with pytest.raises(ValidationError):
         plan.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("part", ["env", "args"])
+@pytest.mark.parametrize("name", ["HF_TOKEN", "api_key", "API-SECRET", "db_password"])
+def test_an_engine_s_settings_take_no_secret(part: str, name: str) -> None:
+    with pytest.raises(ValueError, match="should be set where the server runs"):
+        ServedBy.model_validate({part: {name: "x"}})
+
+
+def test_an_engine_s_settings_know_lengths_in_tokens() -> None:
+    assert ServedBy(args={"max_num_batched_tokens": 64}).args == {"max_num_batched_tokens": 64}

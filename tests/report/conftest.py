@@ -159,6 +159,7 @@ def _plan(
             router_hash="1" * 64,
         ),
         models=[PlannedModel(name=m, card=m, weights="bf16", kv_cache="bf16") for m in MODELS],
+        max_model_len=8192,
         pools=pools,
         objectives={name: outcome.value(name) for name in spec.objectives},
         predicted=outcome,

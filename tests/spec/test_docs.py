@@ -19,6 +19,7 @@ from boute.spec.model import (
     ModelChoice,
     Quality,
     Search,
+    ServedBy,
     Spec,
     Targets,
     WorkloadSource,
@@ -27,6 +28,7 @@ from boute.spec.model import (
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "spec.md").read_text("utf-8")
 SECTIONS: list[tuple[str, type[BaseModel]]] = [
     ("## models", ModelChoice),
+    ("### models.served_by", ServedBy),
     ("## gpus", GpuSupply),
     ("## workload", WorkloadSource),
     ("### workload.generator", Generator),

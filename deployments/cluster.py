@@ -1,0 +1,162 @@
+"""Deploying to a Ray cluster and changing what runs there, through Ray Serve's REST API.
+
+The API is that of `serve deploy`, so a cluster on this machine and one far away are one path. An
+application's arguments stay what they were when only its `user_config` changes, and then Ray Serve
+calls `reconfigure` on the running ingress and restarts nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from boute.deployments.fleet import BuildArguments
+from boute.deployments.live import LiveConfig
+from boute.errors import ServingError
+
+__all__ = ["APPLICATION", "Cluster", "Running"]
+
+APPLICATION: Final = "boute"
+IMPORT_PATH: Final = "boute.deployments.app:build"
+POLL_S: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Running:
+    """What runs: the arguments it was built from, its live setting, and its state."""
+
+    arguments: BuildArguments
+    live: LiveConfig | None
+    status: str
+    message: str
+    deployments: dict[str, str]
+
+
+class Cluster:
+    """A Ray cluster by the address of its dashboard, as in `http://127.0.0.1:8265`."""
+
+    def __init__(self, address: str) -> None:
+        """Raise ServingError when nothing answers there."""
+        from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
+
+        self.address = address
+        try:
+            self._client = ServeSubmissionClient(address)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ServingError(
+                f"no Ray cluster answers: {_first_line(error)}",
+                where=address,
+                mend="start one with `boute serve` or `ray start --head`",
+            ) from None
+
+    def running(self) -> Running | None:
+        """The application, or None where there is none."""
+        return _running(self._details())
+
+    def deploy(self, arguments: BuildArguments, live: LiveConfig, *, host: str, port: int) -> None:
+        """Set what is to run; other applications of the cluster stay. Raise ServingError."""
+        mine = {
+            "name": APPLICATION,
+            "route_prefix": "/",
+            "import_path": IMPORT_PATH,
+            "args": arguments.model_dump(mode="json", exclude_none=True),
+            "deployments": [{"name": "Ingress", "user_config": live.model_dump(mode="json")}],
+        }
+        self._put(mine, {"http_options": {"host": host, "port": port}})
+
+    def set_live(self, live: LiveConfig) -> None:
+        """Change the setting of what runs, and nothing else. Raise ServingError."""
+        config = self._configs()[APPLICATION]
+        config["deployments"] = [
+            {"name": "Ingress", "user_config": live.model_dump(mode="json")},
+            *(part for part in config.get("deployments", []) if part["name"] != "Ingress"),
+        ]
+        self._put(config, {})
+
+    def wait(
+        self, *, live: LiveConfig, limit_s: float, report: Callable[[Running], None]
+    ) -> Running:
+        """Wait until all replicas run with this setting; raise ServingError when they will not."""
+        end = time.monotonic() + limit_s
+        while True:
+            found = self.running()
+            if found is not None:
+                report(found)
+                if found.status in ("DEPLOY_FAILED", "UNHEALTHY"):
+                    raise ServingError(
+                        f"the fleet does not come up: {_first_line(found.message)}",
+                        where=self.address,
+                        mend="see the replica's log in Ray's session folder",
+                    )
+                if found.status == "RUNNING" and found.live == live:
+                    return found
+            if time.monotonic() > end:
+                raise ServingError(f"the fleet is not up after {limit_s:.0f} s", where=self.address)
+            time.sleep(POLL_S)
+
+    def delete(self) -> None:
+        """End all applications of a cluster that was started for one."""
+        self._do(self._client.delete_applications)
+
+    def wait_gone(self, *, limit_s: float) -> None:
+        """Wait until the application has ended; raise ServingError when it has not in time."""
+        end = time.monotonic() + limit_s
+        while self.running() is not None:
+            if time.monotonic() > end:
+                raise ServingError(f"the fleet still runs after {limit_s:.0f} s; it is cut off")
+            time.sleep(POLL_S)
+
+    def _configs(self) -> dict[str, dict[str, Any]]:
+        """What was deployed of each application."""
+        return {
+            name: application["deployed_app_config"]
+            for name, application in self._details().get("applications", {}).items()
+            if application.get("deployed_app_config")
+        }
+
+    def _put(self, mine: dict[str, Any], more: dict[str, Any]) -> None:
+        others = [config for name, config in self._configs().items() if name != APPLICATION]
+        config = {**more, "applications": [*others, mine]}
+        self._do(lambda: self._client.deploy_applications(config))
+
+    def _details(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._do(self._client.get_serve_details)
+        return found
+
+    def _do(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except (ConnectionError, RuntimeError, OSError) as error:
+            raise ServingError(_first_line(error), where=self.address) from None
+
+
+def _running(details: dict[str, Any]) -> Running | None:
+    application = details.get("applications", {}).get(APPLICATION)
+    if application is None:
+        return None
+    config = application.get("deployed_app_config") or {}
+    live = next(
+        (
+            deployment["user_config"]
+            for deployment in config.get("deployments", [])
+            if deployment["name"] == "Ingress" and deployment.get("user_config")
+        ),
+        None,
+    )
+    return Running(
+        arguments=BuildArguments.model_validate(config.get("args", {"plan": ""})),
+        live=None if live is None else LiveConfig.model_validate(live),
+        status=application["status"],
+        message=application.get("message", ""),
+        deployments={
+            name: deployment["status"]
+            for name, deployment in application.get("deployments", {}).items()
+        },
+    )
+
+
+def _first_line(error: object) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
