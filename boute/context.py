@@ -15,14 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from boute.errors import InfeasibleError, InputError, SpecError
+from boute.performance.measured import MeasuredEntry, ReplicaKey, load_measured
 from boute.performance.memory import WEIGHT_BYTES
 from boute.profiles.catalog import load_gpu, load_model
 from boute.profiles.gpu import GpuCard
 from boute.profiles.model import ModelCard
 from boute.routing.score import held_out_scores
 from boute.routing.table import QualityTable, load_quality_table
-from boute.spec.load import spec_hash
+from boute.spec.load import resolve, spec_hash
 from boute.spec.model import GpuSupply, ModelChoice, Spec
+from boute.spec.prices import gpu_price
 from boute.workload.arrays import Floats, Workload
 from boute.workload.pairing import pair
 from boute.workload.source import load_trace
@@ -59,7 +61,8 @@ class Context:
 
     `family` [K] is in cost order, and so are the columns of `quality` [M, K] and
     `workload.output_tokens`; `score` [M] is held out, row by row. `max_model_len` is the longest
-    request in tokens unless the spec sets it.
+    request in tokens unless the spec sets it. `measured` are the entries of all files of measured
+    step times.
     """
 
     spec: Spec
@@ -72,6 +75,7 @@ class Context:
     quality: Floats
     score: Floats
     max_model_len: int
+    measured: tuple[MeasuredEntry, ...] = ()
 
     @property
     def model_names(self) -> tuple[str, ...]:
@@ -125,6 +129,7 @@ def _prepare(spec: Spec, folder: Path) -> Context:
         quality=table.quality,
         score=score,
         max_model_len=_max_model_len(spec, workload),
+        measured=_measured(spec, folder, family),
     )
 
 
@@ -158,23 +163,37 @@ def _bytes_per_token(member: FamilyMember) -> tuple[float, int]:
 def _supply(name: str, gpu: GpuSupply, folder: Path) -> Supply:
     with located(f"gpus.{name}"):
         card = load_gpu(gpu.card or name, folder)
-    price = gpu.price_per_hour
-    if price is None and gpu.spot:
-        price = card.price.spot_per_hour
-        if price is None:
-            raise SpecError(
-                f"the catalog has no spot price for {card.name}",
-                where=f"gpus.{name}.spot",
-                mend=f"set gpus.{name}.price_per_hour",
-            )
     if gpu.node_gpus is not None:
         card = card.model_copy(update={"node_gpus": gpu.node_gpus})
-    return Supply(
-        name=name,
-        card=card,
-        count=gpu.count,
-        price_per_hour=price if price is not None else card.price.on_demand_per_hour,
-    )
+    price = gpu_price(name, gpu, card)
+    return Supply(name=name, card=card, count=gpu.count, price_per_hour=price)
+
+
+def _measured(
+    spec: Spec, folder: Path, family: tuple[FamilyMember, ...]
+) -> tuple[MeasuredEntry, ...]:
+    """Entries of every file; none may be there twice, and each file has to be of some use."""
+    models = {member.card.name for member in family}
+    found: dict[ReplicaKey, MeasuredEntry] = {}
+    for index, name in enumerate(spec.measured):
+        entries = load_measured(resolve(name, folder)).entries
+        where = f"measured[{index}]"
+        if not any(entry.model in models for entry in entries):
+            known = ", ".join(sorted({entry.model for entry in entries}))
+            raise SpecError(
+                f"{name} measures none of the models (it has {known})",
+                where=where,
+                mend="measure one with boute profile measure --card, or leave the file out",
+            )
+        for entry in entries:
+            if entry.key in found:
+                raise SpecError(
+                    f"{name} measures {entry.key}, and so does a file before it",
+                    where=where,
+                    mend="keep one of them",
+                )
+            found[entry.key] = entry
+    return tuple(found.values())
 
 
 def _max_model_len(spec: Spec, workload: Workload) -> int:

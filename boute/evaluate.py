@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,6 @@ from boute.errors import InputError
 from boute.files import write_text
 from boute.outcome import Latency, Outcome, PoolOutcome, Verdict
 from boute.performance.build import build_replica
-from boute.performance.coefficients import load_coefficients
 from boute.performance.mix import lengths_of
 from boute.performance.replica import Replica
 from boute.performance.steady import capacity
@@ -77,7 +76,7 @@ def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcom
         cost_per_hour=price,
         cost_per_million_tokens=price / 3600.0 * window_s / tokens * 1e6,
         energy_j_per_token=sum(pool.energy_j for pool in pools) / tokens,
-        latency_error=_latency_error(decision, context),
+        latency_error=max(load.replica.latency_error for load in simulated.loads),
         verdict=max((pool.verdict for pool in pools), key=_WORSE.index),
         pools=pools,
     )
@@ -109,7 +108,13 @@ def _simulate(decision: Decision, workload: Workload, context: Context) -> _Simu
         model=assigned,
         seed=context.spec.workload.seed,
     )
-    return _Simulated(run, loads, output)
+    return _Simulated(_with_request_time(run, loads), loads, output)
+
+
+def _with_request_time(run: FleetRun, loads: Sequence[PoolLoad]) -> FleetRun:
+    """The run with what a request pays around its engine; the pools' runs keep engine time."""
+    around_s = np.array([load.replica.request_s for load in loads])[run.pool]
+    return replace(run, ttft_s=run.ttft_s + around_s, e2e_s=run.e2e_s + around_s)
 
 
 def build_pool_replica(pool: Pool, context: Context) -> Replica:
@@ -123,6 +128,7 @@ def build_pool_replica(pool: Pool, context: Context) -> Replica:
         tensor_parallel=pool.tensor_parallel,
         pipeline_parallel=pool.pipeline_parallel,
         max_model_len=context.max_model_len,
+        measured=context.measured,
     )
     if isinstance(replica, str):
         raise InputError(
@@ -229,12 +235,6 @@ def _within_limits(run: FleetRun, context: Context) -> NDArray[np.bool_]:
 def _price_per_hour(decision: Decision, context: Context) -> float:
     counts = decision.gpu_counts()
     return sum(context.supply(gpu).price_per_hour * count for gpu, count in counts.items())
-
-
-def _latency_error(decision: Decision, context: Context) -> float:
-    """The larger of the stated errors of TTFT and TPOT, over the GPU types used."""
-    found = [load_coefficients(context.supply(pool.gpu).card.name) for pool in decision.pools]
-    return max(max(item.tpot_error, item.ttft_error) for item in found)
 
 
 def _latency(values: Floats) -> Latency:

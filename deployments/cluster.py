@@ -7,9 +7,11 @@ calls `reconfigure` on the running ingress and restarts nothing.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from boute.deployments.fleet import BuildArguments
@@ -39,11 +41,19 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         """Raise ServingError when nothing answers there."""
+        _present_token()
         from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
+        from ray.exceptions import AuthenticationError
 
         self.address = address
         try:
             self._client = ServeSubmissionClient(address)
+        except AuthenticationError:
+            raise ServingError(
+                "the Ray cluster wants a token that is not here",
+                where=address,
+                mend="set RAY_AUTH_TOKEN to the cluster's token",
+            ) from None
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ServingError(
                 f"no Ray cluster answers: {_first_line(error)}",
@@ -96,12 +106,21 @@ class Cluster:
                 raise ServingError(f"the fleet is not up after {limit_s:.0f} s", where=self.address)
             time.sleep(POLL_S)
 
-    def delete(self) -> None:
-        """End all applications of a cluster that was started for one."""
+    def delete(self, *, limit_s: float) -> None:
+        """End the application: replicas finish what they began. Raise ServingError after a limit.
+
+        Other applications stay. Ray Serve's own way to end everything would take the proxies down
+        first, and requests under way with them.
+        """
+        others = [config for name, config in self._configs().items() if name != APPLICATION]
+        self._do(lambda: self._client.deploy_applications({"applications": others}))
+        self._wait_gone(limit_s)
+
+    def shut_down(self) -> None:
+        """End Ray Serve, with whatever still runs on it."""
         self._do(self._client.delete_applications)
 
-    def wait_gone(self, *, limit_s: float) -> None:
-        """Wait until the application has ended; raise ServingError when it has not in time."""
+    def _wait_gone(self, limit_s: float) -> None:
         end = time.monotonic() + limit_s
         while self.running() is not None:
             if time.monotonic() > end:
@@ -155,6 +174,17 @@ def _running(details: dict[str, Any]) -> Running | None:
             for name, deployment in application.get("deployments", {}).items()
         },
     )
+
+
+def _present_token() -> None:
+    """Show the token of Ray's clusters where there is one.
+
+    Ray starts clusters with token authentication, but its REST client only takes part when told to,
+    before Ray is imported.
+    """
+    there = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
+    if there or (Path.home() / ".ray" / "auth_token").is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _first_line(error: object) -> str:

@@ -16,6 +16,7 @@ from boute.documents import Document, load_document
 from boute.errors import InputError, nearest
 from boute.plan.model import Plan
 from boute.plan.store import load_plan
+from boute.routing.router import Kind, Router
 from boute.spec.model import ServedBy
 
 __all__ = ["BuildArguments", "Fleet", "load_fleet", "pool_settings"]
@@ -45,6 +46,12 @@ class Fleet:
     def pool_names(self) -> list[str]:
         """Names of the pools, which are those of their deployments."""
         return [pool.name for pool in self.plan.pools]
+
+    @property
+    def router_kind(self) -> Kind | None:
+        """What the router scores: texts, features or scores; None without a router."""
+        file = self.live.router_file
+        return None if file is None else Router.load(Path(file)).kind
 
     def engine_of(self, model: str) -> ServedBy:
         """What answers for a model of the plan."""

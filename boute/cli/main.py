@@ -14,6 +14,7 @@ import typer
 
 import boute
 from boute.cli import check, gpus, init, models, optimize, plan, serve, simulate, whatif
+from boute.cli.bench import bench
 from boute.cli.estimate import estimate
 from boute.errors import BouteError, InputError, OutputError
 
@@ -34,6 +35,7 @@ app.command("estimate")(estimate)
 app.command("whatif")(whatif.whatif)
 app.command("serve")(serve.serve)
 app.command("apply")(serve.apply)
+app.command("bench")(bench)
 app.add_typer(plan.app, name="plan")
 app.add_typer(gpus.app, name="gpus")
 app.add_typer(models.app, name="models")

@@ -19,6 +19,8 @@ __all__ = ["apply", "serve"]
 
 ADDRESS: Final = "http://127.0.0.1:8265"
 
+_HEADERS: Final = {"given": "x-boute-score", "features": "x-boute-features"}
+
 OptionsFile = Annotated[
     Path | None, typer.Option("--options", help="A serve.yaml: host, limits, keys, autoscaling.")
 ]
@@ -61,9 +63,9 @@ def serve(
     if address is not None:
         _bring_up(Cluster(address), arguments, fleet, listen, wait)
         return
-    stop = _stop_signal()
     with local_cluster(fleet.options) as found:
         cluster = Cluster(found)
+        stop = _stop_signal()
         try:
             _bring_up(cluster, arguments, fleet, listen, wait)
             stop.wait()
@@ -128,11 +130,16 @@ def _bring_up(
                 note(line)
 
     cluster.wait(live=fleet.live, limit_s=wait, report=report)
+    if fleet.router_kind in _HEADERS and len(fleet.plan.routing.models) > 1:
+        note(
+            f"the router of this plan does not read texts: clients send "
+            f"{_HEADERS[fleet.router_kind]}, and queries without it go to the best model"
+        )
     note(f"serving {fleet.plan.name} at http://{host}:{port}/v1 (Ray at {cluster.address})")
 
 
 def _stop_signal() -> threading.Event:
-    """Set by SIGTERM and SIGINT: both end the server in order."""
+    """Set by SIGTERM and SIGINT, which end the server in order. Ray's own handlers go."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -145,7 +152,7 @@ def _shut_down(cluster: Cluster, drain_s: float) -> None:
 
     note(f"draining for up to {drain_s:g} s")
     try:
-        cluster.delete()
-        cluster.wait_gone(limit_s=drain_s + 10.0)
+        cluster.delete(limit_s=drain_s + 10.0)
+        cluster.shut_down()
     except ServingError as error:
         note(str(error))

@@ -1,6 +1,7 @@
 """From a model, a GPU type and a parallelism to the numbers that the simulator runs on.
 
 The formulas of step time and energy meet the coefficients here; docs/performance.md derives them.
+Where the replica was measured, what was measured stands in for them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import numpy as np
 
 from boute.performance import step
 from boute.performance.coefficients import StepCoefficients, load_coefficients
-from boute.performance.memory import KV_BYTES, WEIGHT_BYTES, memory_plan
+from boute.performance.measured import MeasuredEntry, ReplicaKey, find_entry, measured_costs
+from boute.performance.memory import KV_BYTES, WEIGHT_BYTES, kv_reason, memory_plan
 from boute.performance.replica import Replica
 from boute.performance.shapes import layer_shape, mean_context_share
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from boute.profiles.gpu import GpuCard
@@ -42,16 +46,60 @@ def build_replica(
     tensor_parallel: int,
     pipeline_parallel: int,
     max_model_len: int,
+    measured: Sequence[MeasuredEntry] = (),
 ) -> Replica | str:
     """The replica, or the reason why it cannot exist.
 
     It stays inside one node, tensor parallelism is a power of two that divides the query heads,
-    and its KV cache holds at least one request of `max_model_len` tokens.
+    and its KV cache holds at least one request of `max_model_len` tokens. An entry of `measured`
+    that is of this very replica replaces the formulas of time, and of the cache if it tells it.
     """
     tp, pp = tensor_parallel, pipeline_parallel
     reason = _shape_reason(model, gpu, tp, pp, max_model_len)
     if reason is not None:
         return reason
+    key = ReplicaKey(gpu.name, model.name, choice.weights, choice.kv_cache, tp, pp)
+    entry = find_entry(measured, key)
+    kv_blocks = _kv_blocks(model, gpu, choice, engine, entry, tp=tp, pp=pp, longest=max_model_len)
+    if isinstance(kv_blocks, str):
+        return kv_blocks
+    if entry is not None:
+        costs = measured_costs(entry.times, (gpu.peak_w - gpu.idle_w) * tp)
+        error = entry.held_out.stated_error
+    else:
+        known = load_coefficients(gpu.name, pcie=gpu.interconnect.topology == "pcie")
+        costs = stage_costs(model, gpu, choice, known, tp=tp, pp=pp, max_model_len=max_model_len)
+        error = max(known.tpot_error, known.ttft_error)
+    return Replica(
+        costs=costs,
+        stages=pp,
+        kv_blocks=kv_blocks,
+        block_size=engine.block_size,
+        max_num_seqs=engine.max_num_seqs,
+        max_num_batched_tokens=engine.max_num_batched_tokens,
+        gpus=tp * pp,
+        idle_w=gpu.idle_w * tp * pp,
+        latency_error=error,
+        request_s=entry.times.request_s if entry is not None else 0.0,
+    )
+
+
+def _kv_blocks(
+    model: ModelCard,
+    gpu: GpuCard,
+    choice: ModelChoice,
+    engine: Engine,
+    entry: MeasuredEntry | None,
+    *,
+    tp: int,
+    pp: int,
+    longest: int,
+) -> int | str:
+    """Blocks of KV cache, or why a request of `longest` tokens does not fit."""
+    if entry is not None and entry.kv_tokens is not None:
+        blocks = entry.kv_tokens // engine.block_size
+        reason = kv_reason(blocks * engine.block_size, longest)
+        return blocks if reason is None else reason
     plan = memory_plan(
         model,
         gpu,
@@ -60,23 +108,9 @@ def build_replica(
         weights=choice.weights,
         kv_cache=choice.kv_cache,
         engine=engine,
-        max_model_len=max_model_len,
+        max_model_len=longest,
     )
-    if plan.reason is not None:
-        return plan.reason
-    coefficients = load_coefficients(gpu.name, pcie=gpu.interconnect.topology == "pcie")
-    return Replica(
-        costs=stage_costs(
-            model, gpu, choice, coefficients, tp=tp, pp=pp, max_model_len=max_model_len
-        ),
-        stages=pp,
-        kv_blocks=plan.kv_blocks,
-        block_size=engine.block_size,
-        max_num_seqs=engine.max_num_seqs,
-        max_num_batched_tokens=engine.max_num_batched_tokens,
-        gpus=tp * pp,
-        idle_w=gpu.idle_w * tp * pp,
-    )
+    return plan.kv_blocks if plan.reason is None else plan.reason
 
 
 def stage_costs(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from boute.profiles.model import ModelCard
     from boute.spec.model import Engine
 
-__all__ = ["GIB", "KV_BYTES", "WEIGHT_BYTES", "MemoryPlan", "memory_plan"]
+__all__ = ["GIB", "KV_BYTES", "WEIGHT_BYTES", "MemoryPlan", "kv_reason", "memory_plan"]
 
 GIB = 2.0**30
 # Four-bit weights carry a 16-bit scale and zero for each group of 128 (GPTQ, AWQ).
@@ -69,7 +69,8 @@ def memory_plan(
     Every layer's cache is counted in full, windowed layers too, which is what vLLM does without
     its hybrid allocator: with sliding windows the cache holds more than is said here.
     """
-    overhead = min(DRIVER_GIB, gpu.memory_gib) * GIB
+    # The memory of a CPU slot is what the card gives it; there is no driver to share it with.
+    overhead = 0.0 if gpu.vendor == "cpu" else min(DRIVER_GIB, gpu.memory_gib) * GIB
     usable = (gpu.memory_gib * GIB - overhead) * engine.gpu_memory_utilization
     held = weights_bytes(model, tp, pp, weights)
     activation = _activation_bytes(model, tp, engine)
@@ -87,9 +88,16 @@ def memory_plan(
             f"needs {held / GIB:.1f} GiB of weights and {activation / GIB:.1f} GiB of "
             f"reserve per GPU, {room}"
         )
-    elif tokens < max_model_len:
-        reason = f"has a KV cache of {tokens} tokens, a request can be {max_model_len}"
+    else:
+        reason = kv_reason(tokens, max_model_len)
     return MemoryPlan(held, activation, overhead, free, blocks, tokens, reason)
+
+
+def kv_reason(kv_tokens: int, max_model_len: int) -> str | None:
+    """Why a cache of `kv_tokens` tokens is too small for the longest request, or None."""
+    if kv_tokens >= max_model_len:
+        return None
+    return f"has a KV cache of {kv_tokens} tokens, a request can be {max_model_len}"
 
 
 def weights_bytes(model: ModelCard, tp: int, pp: int, weights: str) -> float:

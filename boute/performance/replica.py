@@ -16,7 +16,9 @@ class Replica:
 
     `costs` is the flat record that `boute.performance.step` defines, for one pipeline stage; a
     batch passes `stages` of them. `kv_blocks` blocks of `block_size` tokens hold the KV cache.
-    `idle_w` is what all `gpus` of the replica draw doing nothing.
+    `idle_w` is what all `gpus` of the replica draw doing nothing. `latency_error` is the stated
+    relative error of its times. `request_s` is what a request pays once before its first token,
+    whatever else runs: it was measured around the engine and is no part of the simulation.
     """
 
     costs: NDArray[np.float64]
@@ -27,3 +29,5 @@ class Replica:
     max_num_batched_tokens: int
     gpus: int
     idle_w: float
+    latency_error: float = 0.0
+    request_s: float = 0.0

@@ -38,11 +38,25 @@ def plan_file(
 ) -> Path:
     """A plan that the planner made, in which both models serve."""
     folder = tmp_path_factory.mktemp("plan")
+    write_quality_table(folder / "quality.csv")
     spec = folder / "boute.yaml"
-    spec.write_text(yaml.safe_dump(small_spec()))
+    quality = {"table": "quality.csv", "query": "query"}
+    spec.write_text(yaml.safe_dump(small_spec(quality=quality, targets={})))
     result = optimize(Request(spec, folder / "out", sampler="sobol", evaluations=16, seed=1))
     both = [plan for plan in result.plans if len({pool.model for pool in plan.pools}) == 2]
     return folder / "out" / "plans" / f"{both[0].name}.yaml"
+
+
+def write_quality_table(path: Path) -> None:
+    """Sums that both models know, and proofs that the larger one knows better."""
+    rows = [
+        "query,llama-3.1-8b,llama-3.1-70b,llama-3.1-8b_output_tokens,llama-3.1-70b_output_tokens"
+    ]
+    for number in range(60):
+        rows.append(f"What is {number} + {number + 2}?,1,1,20,20")
+        right = int(number % 4 == 0)
+        rows.append(f"Prove in detail that theorem {number} holds for all groups,{right},1,200,180")
+    path.write_text("\n".join(rows) + "\n")
 
 
 @dataclass
@@ -71,7 +85,14 @@ def free_port() -> int:
 def start(plan: Path, options: Path, port: int) -> Server:
     process = subprocess.Popen(
         command(
-            "serve", str(plan), "--engine", "simulated", "--options", str(options), "--port", str(port)
+            "serve",
+            str(plan),
+            "--engine",
+            "simulated",
+            "--options",
+            str(options),
+            "--port",
+            str(port),
         ),
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
@@ -217,9 +238,7 @@ def test_it_ends_in_order_and_leaves_no_process(server: Server) -> None:
     url = f"{server.url}/v1/chat/completions"
     answers: list[httpx.Response] = []
     asker = threading.Thread(
-        target=lambda: answers.append(
-            httpx.post(url, json=CHAT | {"max_tokens": 64}, timeout=120)
-        )
+        target=lambda: answers.append(httpx.post(url, json=CHAT | {"max_tokens": 64}, timeout=120))
     )
     asker.start()
     while "boute_num_requests_running" not in (
@@ -231,7 +250,7 @@ def test_it_ends_in_order_and_leaves_no_process(server: Server) -> None:
         time.sleep(0.01)
     left = end(server)
     asker.join()
-    assert server.process.returncode == 0
+    assert server.process.returncode == 0, server.lines
     assert left == []
     assert answers[0].status_code == 200
     assert json.loads(answers[0].text)["usage"]["completion_tokens"] == 64

@@ -1,0 +1,1 @@
+"""Replay of a trace against an OpenAI-compatible server, and what was measured of it."""
