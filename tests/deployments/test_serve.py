@@ -67,6 +67,7 @@ class Server:
     url: str
     dashboard: str
     lines: list[str]
+    reader: threading.Thread
 
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -100,22 +101,24 @@ def start(plan: Path, options: Path, port: int) -> Server:
     )
     lines: list[str] = []
     said: queue.Queue[str | None] = queue.Queue()
-    threading.Thread(target=_read, args=(process, said), daemon=True).start()
+    reader = threading.Thread(target=_read, args=(process, said), daemon=True)
+    reader.start()
     end = time.monotonic() + UP_LIMIT_S
     while time.monotonic() < end:
         line = said.get(timeout=max(end - time.monotonic(), 0.1))
         assert line is not None, "\n".join(lines)
         lines.append(line)
         if found := re.search(r"serving \S+ at (\S+)/v1 \(Ray at (\S+)\)", line):
-            return Server(process, found[1], found[2], lines)
+            return Server(process, found[1], found[2], lines, reader)
     process.kill()
     raise AssertionError("\n".join(lines))
 
 
 def _read(process: subprocess.Popen[str], said: queue.Queue[str | None]) -> None:
     assert process.stderr is not None
-    for line in process.stderr:
-        said.put(line.rstrip())
+    with process.stderr:
+        for line in process.stderr:
+            said.put(line.rstrip())
     said.put(None)
 
 
@@ -124,6 +127,7 @@ def end(server: Server) -> list[psutil.Process]:
     children = server.children()
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(timeout=120)
+    server.reader.join(timeout=60)
     return psutil.wait_procs(children, timeout=30)[1]
 
 

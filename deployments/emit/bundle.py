@@ -1,0 +1,192 @@
+"""What a cluster needs of a plan, as files beside each other that name nothing outside.
+
+The plan, its router, its options and keys, and the cards that boute does not ship. Paths in them
+are rewritten to where the cluster finds them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from boute.deployments.engines.settings import EngineSettings
+from boute.deployments.fleet import BuildArguments, Fleet, load_fleet, pool_settings
+from boute.deployments.keys import load_keys
+from boute.deployments.live import LiveConfig, live_config
+from boute.deployments.options import ServingOptions
+from boute.documents import dump_yaml
+from boute.files import read_bytes, sha256_of
+from boute.plan.diff import deployed_part
+from boute.plan.model import Plan, PlannedModel
+from boute.plan.store import plan_text
+from boute.profiles import catalog
+from boute.profiles.gpu import GpuCard
+from boute.routing.router import Router
+from boute.spec.load import resolve
+
+__all__ = ["OWN_DEVICES", "Bundle", "make_bundle"]
+
+OWN_DEVICES: Final = ("vllm", "vllm-process", "ray-llm")
+"""Engines that load weights and run on the pool's GPUs."""
+
+PLAN: Final = "plan.yaml"
+ROUTER: Final = "router.npz"
+OPTIONS: Final = "serve.yaml"
+KEYS: Final = "keys.yaml"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """`files` by name; the rest is what they say. `settings` and `cards` are by pool and GPU type.
+
+    `identity` changes when the fleet, its options or its router do, and stays when only routing,
+    weights or keys do: what is named by it is redeployed in the first case alone.
+    """
+
+    files: dict[str, bytes]
+    plan: Plan
+    options: ServingOptions
+    live: LiveConfig
+    settings: dict[str, EngineSettings]
+    cards: dict[str, GpuCard]
+    identity: str
+
+    def arguments(self, folder: str) -> BuildArguments:
+        """What the application is built from when the files are in `folder`."""
+        return BuildArguments(plan=f"{folder}/{PLAN}", options=f"{folder}/{OPTIONS}")
+
+    def live_in(self, folder: str) -> LiveConfig:
+        """The live setting when the files are in `folder`."""
+        router = None if self.live.router_file is None else f"{folder}/{ROUTER}"
+        return self.live.model_copy(update={"router_file": router})
+
+
+def make_bundle(
+    plan_file: Path,
+    options_file: Path | None,
+    *,
+    weights: Callable[[PlannedModel, Path], str],
+    listen: tuple[str, int] | None = None,
+) -> Bundle:
+    """Load and check a plan and its options, and make the files.
+
+    `weights` says where the cluster finds the folder of a model, given the folder here; `listen`
+    replaces host and port of the options. Keys of the environment stay out: what is written down
+    should not depend on who wrote it. Raises InputError and its kinds.
+    """
+    fleet = load_fleet(
+        BuildArguments(
+            plan=str(plan_file), options=None if options_file is None else str(options_file)
+        )
+    )
+    beside = Path.cwd() if options_file is None else options_file.absolute().parent
+    keys = load_keys(fleet.options, beside, {})
+    cards = _cards(fleet)
+    files = _card_files(fleet)
+    router = _router(fleet)
+    if router is not None:
+        files[ROUTER] = router
+    if fleet.options.keys_file is not None:
+        files[KEYS] = read_bytes(resolve(fleet.options.keys_file, beside))
+    plan = _rewritten(fleet, set(files), weights)
+    options = _options(fleet.options, listen)
+    files[PLAN] = plan_text(plan).encode()
+    files[OPTIONS] = dump_yaml(options.model_dump(mode="json", exclude_defaults=True)).encode()
+    # Prices and cards are read where they are here, and named as they are there.
+    live = live_config(fleet.plan, fleet.folder, keys).model_copy(
+        update={
+            "plan_hash": sha256_of(plan_text(plan)),
+            "fleet_hash": sha256_of(json.dumps(deployed_part(plan), sort_keys=True)),
+            "routing": plan.routing,
+        }
+    )
+    identity = sha256_of(live.fleet_hash, files[OPTIONS], files.get(ROUTER, b""))[:10]
+    return Bundle(files, plan, options, live, pool_settings(fleet), cards, identity)
+
+
+def _cards(fleet: Fleet) -> dict[str, GpuCard]:
+    """The card of each GPU type in use, with the plan's own size of a node."""
+    found = {}
+    for name in {pool.gpu for pool in fleet.plan.pools}:
+        supply = fleet.plan.spec.gpus[name]
+        card = catalog.load_gpu(supply.card or name, fleet.folder)
+        nodes = {} if supply.node_gpus is None else {"node_gpus": supply.node_gpus}
+        found[name] = card.model_copy(update=nodes)
+    return found
+
+
+def _card_files(fleet: Fleet) -> dict[str, bytes]:
+    """Cards that boute does not ship; those of models where a simulated engine reads them."""
+    files = {}
+    for pool in fleet.plan.pools:
+        gpu = fleet.plan.spec.gpus[pool.gpu].card or pool.gpu
+        wanted = [(_gpu_file(pool.gpu), catalog.card_path(gpu, fleet.folder, "gpus"))]
+        if fleet.engine_of(pool.model).engine == "simulated":
+            choice = next(choice for choice in fleet.plan.spec.models if choice.name == pool.model)
+            path = catalog.card_path(choice.card or choice.name, fleet.folder, "models")
+            wanted.append((_model_file(pool.model), path))
+        for name, path in wanted:
+            if not path.is_relative_to(catalog.SHIPPED):
+                files[name] = read_bytes(path)
+    return files
+
+
+def _gpu_file(name: str) -> str:
+    return f"gpu-{name}.yaml"
+
+
+def _model_file(name: str) -> str:
+    return f"model-{name}.yaml"
+
+
+def _router(fleet: Fleet) -> bytes | None:
+    """The router's file, checked to be the plan's."""
+    routing = fleet.plan.routing
+    if routing.router is None:
+        return None
+    path = resolve(routing.router, fleet.folder)
+    Router.load(path, expected_hash=routing.router_hash)
+    return read_bytes(path)
+
+
+def _rewritten(fleet: Fleet, files: set[str], weights: Callable[[PlannedModel, Path], str]) -> Plan:
+    """The plan with its router, cards and weights named as the cluster finds them."""
+    plan = fleet.plan
+    routing = plan.routing.model_copy(update={"router": ROUTER} if ROUTER in files else {})
+    models = [_with_weights(model, fleet.folder, weights) for model in plan.models]
+    gpus = {
+        name: supply.model_copy(update={"card": _gpu_file(name)})
+        if _gpu_file(name) in files
+        else supply
+        for name, supply in plan.spec.gpus.items()
+    }
+    choices = [
+        choice.model_copy(update={"card": _model_file(choice.name)})
+        if _model_file(choice.name) in files
+        else choice
+        for choice in plan.spec.models
+    ]
+    spec = plan.spec.model_copy(update={"gpus": gpus, "models": choices})
+    return plan.model_copy(update={"routing": routing, "models": models, "spec": spec})
+
+
+def _with_weights(
+    model: PlannedModel, folder: Path, weights: Callable[[PlannedModel, Path], str]
+) -> PlannedModel:
+    served_by = model.served_by
+    if served_by.folder is None or served_by.engine not in OWN_DEVICES:
+        return model
+    there = weights(model, resolve(served_by.folder, folder).absolute())
+    return model.model_copy(update={"served_by": served_by.model_copy(update={"folder": there})})
+
+
+def _options(options: ServingOptions, listen: tuple[str, int] | None) -> ServingOptions:
+    changes: dict[str, Any] = {}
+    if listen is not None:
+        changes |= {"host": listen[0], "port": listen[1]}
+    if options.keys_file is not None:
+        changes["keys_file"] = KEYS
+    return options.model_copy(update=changes)

@@ -1,0 +1,58 @@
+"""What is known of one request when it is over: for the metrics, the access log and the spans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Outcome", "RequestRecord"]
+
+Outcome = Literal["ok", "client_error", "engine_error", "timeout", "cancelled", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """One request, answered or not.
+
+    `model` and `pool` are those that had it last, None where none was chosen. `asked_model` is what
+    the client wrote, None where the body could not be read. `ttft_s` and `e2e_s` count from the
+    arrival at the ingress; `ttft_s` is None where no answer was streamed. Tokens are the engine's
+    own `usage`, None where it gave none. `attempts` counts the pools asked. `traceparent` is the
+    client's header of that name (W3C Trace Context).
+    """
+
+    request_id: str
+    arrival_unix_s: float
+    model: str | None
+    pool: str | None
+    plan: str
+    score: float | None
+    asked_model: str | None
+    status: int
+    ttft_s: float | None
+    e2e_s: float
+    input_tokens: int | None
+    output_tokens: int | None
+    stream: bool
+    attempts: int
+    outcome: Outcome
+    prompt: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def tpot_s(self) -> float | None:
+        """Time per output token after the first, None where it was not seen or there is none."""
+        if self.ttft_s is None or self.output_tokens is None or self.output_tokens < 2:
+            return None
+        return (self.e2e_s - self.ttft_s) / (self.output_tokens - 1)
+
+    def within(self, limits: dict[str, float]) -> bool:
+        """Whether the answer was whole and within limits in seconds on `ttft`, `tpot` and `e2e`.
+
+        A limit on what cannot be seen at the ingress is not held against the request: an answer
+        that is not streamed shows neither TTFT nor TPOT.
+        """
+        if self.outcome != "ok":
+            return False
+        seen = {"ttft": self.ttft_s, "tpot": self.tpot_s, "e2e": self.e2e_s}
+        return all((seen[name] or 0.0) <= limit for name, limit in limits.items())
