@@ -166,6 +166,7 @@ class OptionTable:
                 tensor_parallel=tensor,
                 pipeline_parallel=pipeline,
                 max_model_len=self._context.max_model_len,
+                measured=self._context.measured,
             )
             if isinstance(replica, str):
                 self._misfits[index, gpu] = replica  # that of the largest shape is kept

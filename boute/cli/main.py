@@ -13,7 +13,7 @@ from typing import Annotated, Final, NoReturn, cast
 import typer
 
 import boute
-from boute.cli import check, gpus, init, models, optimize, plan, serve, simulate, whatif
+from boute.cli import check, gpus, init, models, optimize, plan, profile, serve, simulate, whatif
 from boute.cli.bench import bench
 from boute.cli.estimate import estimate
 from boute.errors import BouteError, InputError, OutputError
@@ -37,6 +37,7 @@ app.command("serve")(serve.serve)
 app.command("apply")(serve.apply)
 app.command("bench")(bench)
 app.add_typer(plan.app, name="plan")
+app.add_typer(profile.app, name="profile")
 app.add_typer(gpus.app, name="gpus")
 app.add_typer(models.app, name="models")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from boute.performance.measured import HeldOut, MeasuredEntry, ReplicaKey
 
 __all__ = ["app"]
+
+# A stated error that calls for another measurement.
+FAR_OFF: Final = 0.3
 
 app = typer.Typer(help="Step times of live engines.", add_completion=False)
 
@@ -105,6 +108,8 @@ def measure(
         print_json(entry.model_dump(mode="json"))
     else:
         _show(entry)
+    if entry.held_out.stated_error > FAR_OFF:
+        note("the other requests were far off: was the machine busy? measure again when it is not")
     note(f"wrote {out}")
 
 

@@ -80,14 +80,17 @@ def capacity(replica: Replica, lengths: Lengths) -> float:
 
 
 def latency_at(replica: Replica, rate_per_s: float, lengths: Lengths) -> Steady:
-    """Steady state at a Poisson rate; TTFT is infinite from the capacity on."""
+    """Steady state at a Poisson rate; TTFT is infinite from the capacity on.
+
+    It has what a request pays around the engine in it.
+    """
     moments = lengths.moments()
     limits = _limits(replica, lengths)
     ttft_s, tpot_s, running, load = _latency(replica.costs, limits, moments, float(rate_per_s))
     served = rate_per_s / max(load, 1.0)
     held = running * moments[3] / (replica.kv_blocks * replica.block_size)
     return Steady(
-        ttft_s=ttft_s,
+        ttft_s=ttft_s + replica.request_s,
         tpot_s=tpot_s,
         tokens_per_s=served * lengths.output_tokens,
         requests_per_s=served,

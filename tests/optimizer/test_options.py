@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from boute.context import Context
+from boute.evaluate import build_pool_replica
 from boute.optimizer.options import Option, OptionTable
 from boute.optimizer.problem import Problem
+from boute.performance.measured import MeasuredEntry
 from boute.performance.steady import latency_at
 from boute.plan.model import Pool
 
@@ -147,3 +150,40 @@ def test_option_of_a_pool(table: OptionTable) -> None:
     assert (option.model, option.gpu, option.tensor_parallel) == (1, 1, 4)
     with pytest.raises(KeyError):
         table.option(pool.model_copy(update={"tensor_parallel": 1}))  # its weights do not fit
+
+
+def test_options_are_made_of_what_was_measured(context: Context) -> None:
+    """The table and the simulator run on the same replicas."""
+    times = {"floor_s": 0.02, "token_s": 1e-5, "sequence_s": 1e-4, "pair_s": 0, "context_s": 0}
+    errors = dict.fromkeys(("ttft_p50_error", "e2e_p50_error", "e2e_p95_error"), 0.1)
+    seconds = {"ttft_p50_s": 0.1, "e2e_p50_s": 1.0, "e2e_p95_s": 2.0}
+    entry = MeasuredEntry.model_validate(
+        {
+            **{"gpu": "l40s", "model": "llama-3.1-8b", "weights": "bf16", "kv_cache": "bf16"},
+            **{"tensor_parallel": 1, "pipeline_parallel": 1, "kv_tokens": 100_000},
+            **{"made_on": "2026-01-02", "engine": "a test", "times": times | {"request_s": 0.3}},
+            "held_out": {"requests": 50, "rate_per_s": 1, "load": 0.6, **seconds, **errors}
+            | {"e2e_request_error": 0.1},
+            "conditions": {"requests": 9, "concurrency": [1, 2], "longest_tokens": 64}
+            | {"rounds": 3, "seed": 0},
+        }
+    )
+    measured = replace(context, measured=(entry,))
+    options = OptionTable(measured).options
+    assert any(option.replica.request_s == 0.3 for option in options)
+    for option in options:
+        pool = Pool(
+            name="any",
+            model=measured.model_names[option.model],
+            gpu=measured.supplies[option.gpu].name,
+            tensor_parallel=option.tensor_parallel,
+            pipeline_parallel=option.pipeline_parallel,
+            replicas=1,
+            weight=1.0,
+        )
+        replica = build_pool_replica(pool, measured)
+        assert replica.costs.tolist() == option.replica.costs.tolist()
+        assert replica.kv_blocks == option.replica.kv_blocks
+        rate = 0.5 * option.capacity_per_s
+        inside = latency_at(replace(replica, request_s=0.0), rate, option.lengths)
+        assert option.at_rate(rate).ttft_s == pytest.approx(inside.ttft_s + replica.request_s)
