@@ -44,8 +44,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=ROOT / "out/chaos.json")
     arguments = parser.parse_args()
-    with served(_two_replicas_each, ServingOptions(haproxy=arguments.haproxy)) as (url, plan):
-        result = _run(url, plan, arguments)
+    with served(_two_replicas_each, ServingOptions(haproxy=arguments.haproxy)) as (url, fleet):
+        result = _run(url, fleet.plan, arguments)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))

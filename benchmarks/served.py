@@ -17,7 +17,7 @@ import aiohttp
 import yaml
 
 from boute.deployments.cluster import Cluster
-from boute.deployments.fleet import BuildArguments, load_fleet
+from boute.deployments.fleet import BuildArguments, Fleet, load_fleet
 from boute.deployments.local import local_cluster
 from boute.deployments.options import ServingOptions
 from boute.optimizer.run import Request, optimize
@@ -68,8 +68,8 @@ def two_model_plan(folder: Path, edit: Callable[[Plan], Plan]) -> Path:
 
 
 @contextlib.contextmanager
-def served(edit: Callable[[Plan], Plan], options: ServingOptions) -> Iterator[tuple[str, Plan]]:
-    """Serve a plan by simulation; give its URL and the plan."""
+def served(edit: Callable[[Plan], Plan], options: ServingOptions) -> Iterator[tuple[str, Fleet]]:
+    """Serve a plan by simulation; give its URL and what is served."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plan = two_model_plan(folder, edit)
@@ -83,7 +83,7 @@ def served(edit: Callable[[Plan], Plan], options: ServingOptions) -> Iterator[tu
             cluster.deploy(arguments, fleet.live, host="127.0.0.1", port=port)
             cluster.wait(live=fleet.live, limit_s=UP_LIMIT_S, report=lambda _: None)
             try:
-                yield f"http://127.0.0.1:{port}", fleet.plan
+                yield f"http://127.0.0.1:{port}", fleet
             finally:
                 cluster.delete(limit_s=60.0)
                 cluster.shut_down()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from boute.deployments.engines.arguments import engine_env
 from ray import serve
 
+from boute.deployments.engines.arguments import engine_env
 from boute.deployments.engines.settings import EngineSettings
 from boute.deployments.fleet import BuildArguments, Fleet, load_fleet, pool_settings
 from boute.deployments.ingress import Ingress

@@ -18,7 +18,7 @@ from boute.deployments.fleet import BuildArguments
 from boute.deployments.live import LiveConfig
 from boute.errors import ServingError
 
-__all__ = ["APPLICATION", "Cluster", "Running"]
+__all__ = ["APPLICATION", "IMPORT_PATH", "Cluster", "Running"]
 
 APPLICATION: Final = "boute"
 IMPORT_PATH: Final = "boute.deployments.app:build"

@@ -38,12 +38,12 @@ class HandleBackend:
         """The replica's items as they come; closing the iterator cancels the replica's work."""
         response = self._stream.remote(request)
         try:
-            async for item in response:
+            async for item in response:  # type: ignore[union-attr]
                 yield item
         except Exception as error:
             raise _engine_error(error) from error
         finally:
-            response.cancel()
+            response.cancel()  # type: ignore[no-untyped-call]
 
 
 def _engine_error(error: Exception) -> EngineError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
-from boute.deployments.gateway.app import Gateway, create_app
 from ray import serve
 
+from boute.deployments.gateway.app import Gateway, create_app
 from boute.deployments.handles import HandleBackend
+from boute.deployments.keys import with_environment
 from boute.deployments.live import LiveConfig
 from boute.deployments.options import ServingOptions
 
@@ -24,14 +26,24 @@ class Ingress:
 
     def __init__(self, options: dict[str, Any], pools: dict[str, DeploymentHandle[Any]]) -> None:
         backends = {name: HandleBackend(handle) for name, handle in pools.items()}
-        self._gateway = Gateway(ServingOptions.model_validate(options), backends)
+        settings = ServingOptions.model_validate(options)
+        # One replica's figures need no name of their own.
+        replica = serve.get_replica_context().replica_id.unique_id
+        named = replica if settings.ingress_replicas > 1 else ""
+        self._gateway = Gateway(settings, backends, replica=named)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return create_app(self._gateway)
 
     def reconfigure(self, live: dict[str, Any]) -> None:
-        """Take over the live part of another plan, without losing a request."""
-        self._gateway.reconfigure(LiveConfig.model_validate(live))
+        """Take over the live part of another plan, without losing a request.
+
+        Keys in this process's own environment stay: what is emitted or applied from elsewhere does
+        not know them, and without them the server would be open.
+        """
+        given = LiveConfig.model_validate(live)
+        keys = with_environment(given.keys, os.environ)
+        self._gateway.reconfigure(given.model_copy(update={"keys": keys}))
 
     async def __del__(self) -> None:
         """Ray Serve awaits this when the replica has drained."""

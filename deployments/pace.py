@@ -7,8 +7,10 @@ from pathlib import Path
 from boute.deployments.engines.settings import Pace
 from boute.errors import PlanError
 from boute.performance.build import build_replica
+from boute.performance.measured import load_measured
 from boute.plan.model import Plan, Pool
 from boute.profiles.catalog import load_gpu, load_model
+from boute.spec.load import resolve
 
 __all__ = ["pace_of"]
 
@@ -24,6 +26,11 @@ def pace_of(plan: Plan, pool: Pool, folder: Path) -> Pace:
         tensor_parallel=pool.tensor_parallel,
         pipeline_parallel=pool.pipeline_parallel,
         max_model_len=plan.max_model_len,
+        measured=[
+            entry
+            for name in plan.spec.measured
+            for entry in load_measured(resolve(name, folder)).entries
+        ],
     )
     if isinstance(replica, str):
         raise PlanError(f"pool {pool.name} {replica}", where="pools", mend="optimize again")

@@ -13,8 +13,21 @@ from typing import Annotated, Final, NoReturn, cast
 import typer
 
 import boute
-from boute.cli import check, gpus, init, models, optimize, plan, profile, serve, simulate, whatif
+from boute.cli import (
+    check,
+    gpus,
+    init,
+    keys,
+    models,
+    optimize,
+    plan,
+    profile,
+    serve,
+    simulate,
+    whatif,
+)
 from boute.cli.bench import bench
+from boute.cli.emit import emit
 from boute.cli.estimate import estimate
 from boute.errors import BouteError, InputError, OutputError
 
@@ -36,8 +49,10 @@ app.command("whatif")(whatif.whatif)
 app.command("serve")(serve.serve)
 app.command("apply")(serve.apply)
 app.command("bench")(bench)
+app.command("emit")(emit)
 app.add_typer(plan.app, name="plan")
 app.add_typer(profile.app, name="profile")
+app.add_typer(keys.app, name="keys")
 app.add_typer(gpus.app, name="gpus")
 app.add_typer(models.app, name="models")
 

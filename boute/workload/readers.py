@@ -1,13 +1,15 @@
 """Traces from files: Azure, Mooncake, and any table whose columns can be recognised or are named.
 
 A file is never repaired in silence. Unsorted arrivals, missing values and requests without tokens
-(failed ones, in most logs) are errors that name the line.
+(failed ones, in most logs) are errors that name the line. The access log of `boute serve` is the
+one exception: its lines are in the order in which requests ended, and it says which failed.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -61,6 +63,9 @@ OUTPUT_NAMES: Final = (
     "completion_len",
 )
 
+# What tells an access log of `boute serve` from other tables.
+_ACCESS_LOG: Final = {"request_id", "arrival", "outcome", "input_tokens", "output_tokens"}
+
 _UNITS: Final = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 # Seconds since 1970 stay below this for 3,000 years, milliseconds have been above it since 1973.
 _LATEST_S: Final = 1e11
@@ -74,7 +79,7 @@ def read_trace(path: Path, columns: Mapping[Meaning, str] | None = None) -> Trac
     `_ns`, or the file is Mooncake's (it has `hash_ids`; milliseconds); text is ISO 8601. The clock
     starts at the first request. Raises DataError naming the file and the line or column.
     """
-    table = read_table(path, rows="requests")
+    table = _answered(read_table(path, rows="requests"))
     named = dict(columns or {})
     arrival_column = _column(table, "arrival", ARRIVAL_NAMES, named)
     input_column = _column(table, "input_tokens", INPUT_NAMES, named)
@@ -89,6 +94,21 @@ def read_trace(path: Path, columns: Mapping[Meaning, str] | None = None) -> Trac
             mend="give at least two requests at different times",
         )
     return Trace(path.name, arrival_s, input_tokens, output_tokens, float(arrival_s[-1]))
+
+
+def _answered(table: Table) -> Table:
+    """Of an access log the requests that were answered, by arrival; any other table as it is."""
+    columns = table.columns
+    if not columns.keys() >= _ACCESS_LOG:
+        return table
+    tokens = zip(columns["input_tokens"], columns["output_tokens"], strict=True)
+    rows = [row for row, both in enumerate(tokens) if all(both)]
+    if not rows:
+        raise DataError("holds no request that was answered", where=str(table.path))
+    arrival_s = _numbers(pd.Series(columns["arrival"]))
+    rows.sort(key=lambda row: arrival_s[row])
+    kept = {name: [values[row] for row in rows] for name, values in columns.items()}
+    return replace(table, columns=kept, lines=[table.lines[row] for row in rows])
 
 
 def _column(

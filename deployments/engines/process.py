@@ -30,6 +30,7 @@ __all__ = ["ProcessEngine"]
 START_S: Final = 1800.0  # large weights over a network take long
 POLL_S: Final = 0.2
 TERMINATE_S: Final = 20.0
+LAST_WORDS_S: Final = 2.0
 TAIL_CHARS: Final = 3000
 
 # PR_SET_PDEATHSIG, SIGTERM: set by the child itself, because running Python between fork and exec
@@ -48,6 +49,7 @@ class ProcessEngine:
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._server: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
         self._relay: OpenAIEngine | None = None
         self._url = ""
         self._tail = ""
@@ -62,7 +64,8 @@ class ProcessEngine:
         self._relay = OpenAIEngine(f"{self._url}/v1", model=self._settings.model)
         await self._relay.start()
         self._server = self._spawn(port)
-        threading.Thread(target=self._copy_output, args=[self._server], daemon=True).start()
+        self._reader = threading.Thread(target=self._copy_output, args=[self._server], daemon=True)
+        self._reader.start()
         deadline_s = monotonic() + START_S
         while not await self._healthy():
             if monotonic() > deadline_s:
@@ -116,10 +119,13 @@ class ProcessEngine:
 
     async def _healthy(self) -> bool:
         """Whether the server says that it is; EngineError if it is no more."""
-        relay, server = self._running(), self._server
-        if server is None or server.poll() is not None:
-            code = None if server is None else server.returncode
-            raise EngineError(f"vLLM's server ended with status {code}: {self._tail}")
+        relay, server, reader = self._running(), self._server, self._reader
+        if server is None or reader is None:
+            raise EngineError("vLLM's server is not running")
+        if server.poll() is not None:
+            # What it said last may be on its way; a child of its own could keep the pipe open.
+            await asyncio.to_thread(reader.join, LAST_WORDS_S)
+            raise EngineError(f"vLLM's server ended with status {server.returncode}: {self._tail}")
         try:
             return (await relay.get(f"{self._url}/health"))[0] == 200
         except EngineError:

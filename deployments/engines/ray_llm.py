@@ -47,7 +47,7 @@ class RayLLMEngine:
         from ray.llm._internal.serve.core.server.llm_server import LLMServer
 
         try:
-            server = LLMServer.sync_init(_config(self._settings))
+            server: Any = LLMServer.sync_init(_config(self._settings))
             await server.start()
         except (OSError, RuntimeError, TypeError, ValueError) as error:
             raise EngineError(f"Ray Serve LLM does not start: {error}") from error

@@ -23,65 +23,13 @@ DEFAULT_MAX_TOKENS: Final = 128
 CHARS_PER_TOKEN: Final = 4
 MAX_CHOICES: Final = 128
 FINGERPRINT: Final = "boute-simulated"
-_WORDS: Final = (
-    "all",
-    "any",
-    "been",
-    "both",
-    "day",
-    "each",
-    "end",
-    "few",
-    "first",
-    "from",
-    "here",
-    "into",
-    "just",
-    "last",
-    "line",
-    "long",
-    "made",
-    "many",
-    "more",
-    "most",
-    "next",
-    "not",
-    "now",
-    "once",
-    "one",
-    "open",
-    "other",
-    "over",
-    "own",
-    "part",
-    "place",
-    "same",
-    "side",
-    "small",
-    "some",
-    "such",
-    "than",
-    "that",
-    "then",
-    "there",
-    "these",
-    "they",
-    "this",
-    "time",
-    "under",
-    "until",
-    "used",
-    "very",
-    "way",
-    "well",
-    "were",
-    "when",
-    "where",
-    "which",
-    "while",
-    "with",
-    "word",
+_TEXT: Final = (
+    "all any been both day each end few first from here into just last line long made many more "
+    "most next not now once one open other over own part place same side small some such than "
+    "that then there these they this time under until used very way well were when where which "
+    "while with word"
 )
+_WORDS: Final = tuple(_TEXT.split())
 
 
 class BadRequestError(Exception):

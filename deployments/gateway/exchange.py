@@ -7,6 +7,7 @@ here is the cost of having a router at all.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
@@ -27,6 +28,7 @@ from boute.deployments.record import Outcome, RequestRecord
 
 __all__ = ["Exchange"]
 
+_log: Final = logging.getLogger(__name__)
 # What the record of a request has as status when its client left before it got one (nginx's).
 _CLIENT_GONE: Final = 499
 
@@ -77,8 +79,9 @@ class Exchange:
             self._outcome = "cancelled"
             raise
         except Exception:
-            self._outcome = "engine_error"
-            raise
+            # A bug, here or in a backend: the client is told no more than that.
+            _log.exception("request %s", self._incoming.request_id)
+            await self._fail(RequestError(500, "internal error", code="internal_error"))
         finally:
             self._gateway.leave(self, key)
             self._record()
@@ -224,7 +227,6 @@ class Exchange:
 
     def _record(self) -> None:
         query, attempt = self._query, self._attempt
-        unsaid = _CLIENT_GONE if self._outcome == "cancelled" else 500
         self._gateway.record(
             RequestRecord(
                 request_id=self._incoming.request_id,
@@ -234,7 +236,7 @@ class Exchange:
                 plan=self._plan,
                 score=self._score,
                 asked_model=None if query is None else query.model,
-                status=self._reply.status or unsaid,
+                status=self._reply.status or _CLIENT_GONE,
                 ttft_s=self._ttft_s,
                 e2e_s=time.perf_counter() - self._began_s,
                 input_tokens=self._tokens[0],
