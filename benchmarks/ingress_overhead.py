@@ -51,8 +51,7 @@ def main() -> None:
     arguments = parser.parse_args()
     options = ServingOptions(haproxy=arguments.haproxy)
     with served(_all_to_the_cheapest, options) as (url, fleet):
-        plan = fleet.plan
-        serve.run(_bare(plan.pools[0].name), name="bare", route_prefix="/bare")
+        serve.run(_bare(fleet.plan.pools[0].name), name="bare", route_prefix="/bare")
         urls = {"boute": f"{url}/v1/chat/completions", "bare": f"{url}/bare"}
         rows = [
             _compare(urls, concurrency, stream=stream, rounds=arguments.rounds)
@@ -60,7 +59,7 @@ def main() -> None:
             for concurrency in CONCURRENCIES
         ]
         serve.delete("bare")
-        decision = _decision(plan)
+        decision = _decision(fleet)
     result = {"tokens": TOKENS, "rounds": arguments.rounds, "rows": rows, "decision": decision}
     result["bars"] = {
         "overhead": all(row["within_limit"] for row in rows),

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from boute.cli.plan import app
 from boute.errors import PlanError
+from boute.plan.model import Plan
+from boute.plan.store import load_plan
 
 EXAMPLE = Path(__file__).parents[1] / "plan" / "example.yaml"
 
@@ -35,7 +37,8 @@ def test_show_prints_routing_pools_latencies_and_targets(plan_file: Path) -> Non
 
 
 def test_show_as_json_is_the_plan(plan_file: Path) -> None:
-    assert json.loads(run("show", plan_file, "--json")) == yaml.safe_load(plan_file.read_text())
+    shown = json.loads(run("show", plan_file, "--json"))
+    assert Plan.model_validate(shown) == load_plan(plan_file)
 
 
 def test_diff_in_words_and_as_json(plan_file: Path, tmp_path: Path) -> None:
