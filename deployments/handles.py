@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from boute.deployments.engines.base import Answer, EngineError, EngineRequest
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
 
 __all__ = ["HandleBackend"]
+
+METRICS_LIMIT_S: Final = 5.0
 
 
 class HandleBackend:
@@ -20,6 +22,7 @@ class HandleBackend:
     """
 
     def __init__(self, handle: DeploymentHandle[Any]) -> None:
+        self._handle = handle
         self._answer = handle.answer
         self._stream = handle.options(stream=True).stream
 
@@ -44,6 +47,16 @@ class HandleBackend:
             raise _engine_error(error) from error
         finally:
             response.cancel()  # type: ignore[no-untyped-call]
+
+    async def metrics(self) -> list[str]:
+        """What the engine of every replica says of itself."""
+        try:
+            found: list[str] = await self._handle.broadcast("metrics").results_async(
+                timeout_s=METRICS_LIMIT_S
+            )
+        except Exception as error:
+            raise _engine_error(error) from error
+        return found
 
 
 def _engine_error(error: Exception) -> EngineError:

@@ -174,6 +174,8 @@ def test_it_lists_models_and_is_healthy(server: Server, plan_file: Path) -> None
     assert {"boute", *(model.name for model in load_plan(plan_file).models)} <= names
     assert httpx.get(f"{server.url}/health").status_code == 200
     assert "boute_e2e_request_latency_seconds" in httpx.get(f"{server.url}/metrics").text
+    engines = httpx.get(f"{server.url}/metrics/engines").text
+    assert all(f'pool="{pool.name}",replica="0"' in engines for pool in load_plan(plan_file).pools)
 
 
 def test_routing_changes_live_without_losing_a_request(
