@@ -23,6 +23,7 @@ __all__ = ["APPLICATION", "IMPORT_PATH", "Cluster", "Running"]
 APPLICATION: Final = "boute"
 IMPORT_PATH: Final = "boute.deployments.app:build"
 POLL_S: Final = 0.5
+_FAILED: Final = ("DEPLOY_FAILED", "UNHEALTHY")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Cluster:
             ) from None
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ServingError(
-                f"no Ray cluster answers: {_first_line(error)}",
+                f"no Ray cluster answers: {_last_line(error)}",
                 where=address,
                 mend="start one with `boute serve` or `ray start --head`",
             ) from None
@@ -94,11 +95,12 @@ class Cluster:
             found = self.running()
             if found is not None:
                 report(found)
-                if found.status in ("DEPLOY_FAILED", "UNHEALTHY"):
+                if found.status in _FAILED:
                     raise ServingError(
-                        f"the fleet does not come up: {_first_line(found.message)}",
+                        f"the fleet does not come up: {found.message}",
                         where=self.address,
-                        mend="see the replica's log in Ray's session folder",
+                        mend="the logs are under logs/ in Ray's session folder, "
+                        "/tmp/ray/session_latest where it was not moved",
                     )
                 if found.status == "RUNNING" and found.live == live:
                     return found
@@ -148,7 +150,7 @@ class Cluster:
         try:
             return call()
         except (ConnectionError, RuntimeError, OSError) as error:
-            raise ServingError(_first_line(error), where=self.address) from None
+            raise ServingError(_last_line(error), where=self.address) from None
 
 
 def _running(details: dict[str, Any]) -> Running | None:
@@ -168,12 +170,22 @@ def _running(details: dict[str, Any]) -> Running | None:
         arguments=BuildArguments.model_validate(config.get("args", {"plan": ""})),
         live=None if live is None else LiveConfig.model_validate(live),
         status=application["status"],
-        message=application.get("message", ""),
+        message=_reason(application),
         deployments={
             name: deployment["status"]
             for name, deployment in application.get("deployments", {}).items()
         },
     )
+
+
+def _reason(application: dict[str, Any]) -> str:
+    """What Ray Serve says of a fleet that fails: of the deployment, where it is one's fault."""
+    failed = [
+        f"{name}: {_last_line(deployment.get('message', ''))}"
+        for name, deployment in application.get("deployments", {}).items()
+        if deployment["status"] in _FAILED
+    ]
+    return failed[0] if failed else _last_line(application.get("message", ""))
 
 
 def _present_token() -> None:
@@ -187,6 +199,6 @@ def _present_token() -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
-def _first_line(error: object) -> str:
+def _last_line(error: object) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

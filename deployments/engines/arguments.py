@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from boute.deployments.engines.settings import EngineSettings
+from boute.errors import PlanError
 
 __all__ = ["command_line", "engine_env", "vllm_arguments"]
 
 CPU_KV_CACHE_BYTES: Final = 128 * 2**20
+CPU_BLOCK: Final = 32
 # Formats of a checkpoint in four bits (GPTQ, AWQ) are read from the checkpoint itself.
 _DTYPE: Final = {"bf16": "bfloat16", "fp8": "bfloat16", "int4": "auto"}
 
 
 def vllm_arguments(settings: EngineSettings) -> dict[str, Any]:
-    """Arguments of vLLM by name; what is None there is left to vLLM."""
+    """Arguments of vLLM by name; raise PlanError for what it cannot do."""
     assert settings.weights_from is not None, "engine_settings sees to it"
     engine = settings.vllm
     gpus = settings.tensor_parallel * settings.pipeline_parallel
@@ -42,6 +44,12 @@ def vllm_arguments(settings: EngineSettings) -> dict[str, Any]:
         "distributed_executor_backend": "uni" if gpus == 1 else "mp",
     }
     if settings.device == "cpu":
+        if engine.block_size % CPU_BLOCK:
+            raise PlanError(
+                f"vLLM's attention on CPUs has blocks of {CPU_BLOCK} tokens or more",
+                where="engine.block_size",
+                mend=f"set it to {CPU_BLOCK} in the spec and optimize again",
+            )
         # Compiling takes a minute, and the default cache is a whole number of GiB.
         arguments |= {"enforce_eager": True, "kv_cache_memory_bytes": CPU_KV_CACHE_BYTES}
     else:
