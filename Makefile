@@ -34,6 +34,11 @@ engine: $(VENV)/.engine
 demo: install
 	$(BIN)/boute optimize examples/quickstart/boute.yaml --out out/quickstart
 
+# Trains three small models, measures and plans them on this machine, serves the plan with vLLM on
+# CPU, replays a trace and prints predicted next to measured. About half an hour on two cores.
+tiny: engine
+	OMP_NUM_THREADS=1 $(BIN)/python examples/tiny/loop.py --out out/tiny
+
 test: engine
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 

@@ -1,6 +1,6 @@
 """Requests at a simulated fleet whose replicas are killed at random, and what became of each.
 
-    python -m benchmarks.chaos [--requests 10000] [--concurrency 128] [--every 4] [--out FILE]
+    python -m benchmarks.chaos [--requests 10000] [--concurrency 128] [--every 8] [--out FILE]
 
 Every few seconds one replica's process gets SIGKILL; Ray Serve starts another. Half of the requests
 stream. A request is lost when it fails although its first byte had not been sent; a stream that
@@ -25,6 +25,8 @@ from typing import Any
 
 import psutil
 from ray import serve
+from ray.exceptions import RayActorError
+from ray.serve.exceptions import RayServeException
 
 from benchmarks.served import Done, closed_loop, served
 from boute.deployments.options import ServingOptions
@@ -39,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--concurrency", type=int, default=128)
-    parser.add_argument("--every", type=float, default=4.0, help="seconds between two kills")
+    parser.add_argument("--every", type=float, default=8.0, help="seconds between two kills")
     parser.add_argument("--haproxy", choices=("auto", "on", "off"), default="auto")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=ROOT / "out/chaos.json")
@@ -137,17 +139,21 @@ def _replicas(pool: str) -> list[psutil.Process]:
 def _leaked(pools: list[str]) -> dict[str, int]:
     """Places that replicas still hold once all clients have gone, a few seconds granted."""
     held: dict[str, int] = {}
-    for _ in range(20):
+    for _ in range(60):
         held = {pool: _held(pool) for pool in pools}
         if not any(held.values()):
             break
-        time.sleep(0.5)
+        time.sleep(1.0)
     return held
 
 
 def _held(pool: str) -> int:
+    """Places held in a pool; 1 while its replicas are all being started again, and cannot say."""
     handle = serve.get_deployment_handle(pool, app_name="boute")
-    return sum(handle.broadcast("unfinished").results(timeout_s=30))
+    try:
+        return sum(handle.broadcast("unfinished").results(timeout_s=30))
+    except (RayServeException, RayActorError, TimeoutError):
+        return 1
 
 
 def _running(url: str) -> int:

@@ -22,7 +22,7 @@ class Limits(Document):
 
     `max_prompt_chars` counts characters of all messages, because the ingress has no tokenizer: the
     engine itself refuses what is longer than its context. `deadline_s` bounds a whole request, and
-    `first_byte_s` how long one pool may take to begin before another is tried.
+    `first_byte_s` how long one pool may take to begin a stream before another is tried.
     """
 
     max_body_bytes: Count = 4 * 2**20

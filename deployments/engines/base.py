@@ -52,6 +52,7 @@ class Backend(Protocol):
     def stream(self, request: EngineRequest) -> AsyncIterator[Answer | bytes]:
         """First an Answer: the head of a stream, or a refusal with its body and nothing after.
 
+        The head comes with the first event, so that whatever breaks before it can still be mended.
         Then bytes: one or more whole server-sent events each, up to `data: [DONE]`. They are
         passed on as they come, never held back.
         """

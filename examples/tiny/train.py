@@ -51,7 +51,7 @@ class Member:
 FAMILY: Final[tuple[Member, ...]] = (
     Member("large", ((2, 350), (6, 350), (16, 250))),
     Member("medium", ((2, 200), (6, 180))),
-    Member("small", ((2, 340),)),
+    Member("small", ((2, 280),)),
 )
 
 

@@ -99,7 +99,6 @@ def test_what_is_measured_is_not_trained_on(tiny: SimpleNamespace) -> None:
     assert again == measured
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_grown_model_computes_what_it_did(tiny: SimpleNamespace) -> None:
     import torch
 
@@ -139,7 +138,6 @@ def test_a_row_names_a_query_its_answer_and_its_lengths(
     assert not {row["query"] for row in quality} & {row["query"] for row in trace}
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_transformers_loads_a_folder_and_its_chat_template(
     family: Path, tiny: SimpleNamespace
 ) -> None:
