@@ -71,7 +71,8 @@ def _otlp() -> SpanExporter:
             where="opentelemetry",
             mend="pip install opentelemetry-exporter-otlp-proto-http",
         ) from None
-    return OTLPSpanExporter()
+    exporter: SpanExporter = OTLPSpanExporter()
+    return exporter
 
 
 def _attributes(record: RequestRecord) -> dict[str, str | int | float | bool]:
