@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install engine demo tiny test lint bench figures clean
+.PHONY: help install engine demo tiny test lint bench bench-serving figures clean
 
 help:
 	@echo "make demo    set up, plan the quickstart, say where the report is"
@@ -11,6 +11,7 @@ help:
 	@echo "make test    set up and run the tests"
 	@echo "make lint    lint, format check, types"
 	@echo "make bench   measure speed, memory and search quality; writes out/bench.json"
+	@echo "make bench-serving  measure the ingress, and what becomes of requests when replicas die"
 	@echo "make figures make the picture of the README and the tables of docs/examples.md again"
 
 # One environment for all targets; made again when what is installed changes. The kernels of the
@@ -49,6 +50,11 @@ lint: install
 
 bench: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks --out out/bench.json
+
+# The cost of the ingress over a bare one, and requests at a fleet whose replicas are killed.
+bench-serving: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.ingress_overhead --out out/ingress_overhead.json
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.chaos --out out/chaos.json
 
 clean:
 	rm -rf $(VENV) out build *.egg-info boute/__pycache__

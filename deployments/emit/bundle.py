@@ -63,6 +63,12 @@ class Bundle:
         router = None if self.live.router_file is None else f"{folder}/{ROUTER}"
         return self.live.model_copy(update={"router_file": router})
 
+    def secrets(self) -> list[str]:
+        """Variables that hold secrets: our keys, Hugging Face's token, and keys of endpoints."""
+        keys = {settings.served_by.api_key_env for settings in self.settings.values()} - {None}
+        # An endpoint of Hugging Face has their token as its key, and no variable is named twice.
+        return list(dict.fromkeys(["BOUTE_API_KEYS", "HF_TOKEN", *sorted(map(str, keys))]))
+
 
 def make_bundle(
     plan_file: Path,

@@ -36,7 +36,7 @@ def compose(bundle: Bundle, *, image: str, build: bool, weights: dict[str, Path]
         "ports": [f"{PORT}:{PORT}"],
         "volumes": [*mounts, "huggingface:/home/ray/.cache/huggingface"],
         # Values come from the shell or a file .env, and only those that are set are passed on.
-        "environment": ["BOUTE_API_KEYS", "HF_TOKEN", *_endpoint_keys(bundle)],
+        "environment": bundle.secrets(),
         "shm_size": "8gb",
         "stop_grace_period": f"{int(bundle.options.limits.drain_s) + 30}s",
         "restart": "unless-stopped",
@@ -89,11 +89,6 @@ def provisioning() -> dict[str, str]:
         "grafana/provisioning/datasources/prometheus.yml": to_yaml([source]),
         "grafana/provisioning/dashboards/boute.yml": to_yaml([folder]),
     }
-
-
-def _endpoint_keys(bundle: Bundle) -> list[str]:
-    found = {settings.served_by.api_key_env for settings in bundle.settings.values()} - {None}
-    return sorted(map(str, found))
 
 
 def _devices(bundle: Bundle) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 __all__ = ["dashboard", "scrape_config", "scrape_config_in_kubernetes"]
@@ -20,18 +22,18 @@ def scrape_config(target: str) -> dict[str, Any]:
     return _scrape({"static_configs": [{"targets": [target]}]})
 
 
-def scrape_config_in_kubernetes(service: str, port: int) -> dict[str, Any]:
-    """prometheus.yml for the clusters of a RayService.
+def scrape_config_in_kubernetes(labels: Mapping[str, str], port: int) -> dict[str, Any]:
+    """prometheus.yml for the clusters of a RayService, whose heads are the pods with `labels`.
 
     Every node passes requests on to the same ingress, so the head of each cluster is asked alone:
     with all of them each request would be counted as often as there are nodes.
     """
-    label = "__meta_kubernetes_pod_label_ray_io_"
+    # Prometheus makes a name of a label's: what is no letter, digit or underscore becomes one.
     kept = {
-        f"{label}originated_from_cr_name": service,
-        f"{label}node_type": "head",
-        "__meta_kubernetes_pod_container_port_number": str(port),
+        f"__meta_kubernetes_pod_label_{re.sub(r'[^a-zA-Z0-9_]', '_', label)}": value
+        for label, value in labels.items()
     }
+    kept["__meta_kubernetes_pod_container_port_number"] = str(port)
     return _scrape(
         {
             "kubernetes_sd_configs": [{"role": "pod"}],

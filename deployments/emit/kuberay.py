@@ -8,7 +8,6 @@ becomes another cluster and another threshold does not.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,12 +20,16 @@ from boute.deployments.engines.settings import EngineSettings
 from boute.deployments.placement import placement
 from boute.errors import InputError, PlanError
 
-__all__ = ["FOLDER", "NAME", "kuberay"]
+__all__ = ["FOLDER", "HEAD", "NAME", "kuberay"]
 
 NAME: Final = "boute"
 FOLDER: Final = "/etc/boute"
 SECRET: Final = "boute"
 PORT: Final = 8000
+
+_LABELS: Final = {"app.kubernetes.io/part-of": NAME}
+HEAD: Final = _LABELS | {"ray.io/node-type": "head"}
+"""Labels by which the pods of the heads are found: ours, and one that KubeRay sets."""
 
 _MOST_BYTES: Final = 2**20  # of a ConfigMap
 # Starting points that fit the smallest machine that clouds rent with one GPU of a type.
@@ -143,8 +146,10 @@ def _head(bundle: Bundle, image: str, config: str) -> dict[str, Any]:
         "ports": [{"name": name, "containerPort": port} for name, port in ports.items()],
         "resources": {"requests": size, "limits": size},
     }
+    # KubeRay puts the name of the RayService on the cluster and not on its pods.
+    template = {"metadata": {"labels": _LABELS}} | _template(container, config, {})
     # No replica of a pool belongs on the head.
-    return {"rayStartParams": {"num-cpus": "0"}, "template": _template(container, config, {})}
+    return {"rayStartParams": {"num-cpus": "0"}, "template": template}
 
 
 def _group(
@@ -162,17 +167,17 @@ def _group(
         "replicas": 0,
         "minReplicas": 0,
         "maxReplicas": pods.most,
-        "rayStartParams": _start(pods),
+        "rayStartParams": {},
+        # Beside the cores, memory and GPUs that KubeRay and the autoscaler read off the container.
+        "resources": _named(pods),
         "template": _template(container, config, _selector(pods, selectors)),
     }
 
 
-def _start(pods: Pods) -> dict[str, str]:
+def _named(pods: Pods) -> dict[str, str]:
     """Resources of a pod that the autoscaler could not know while there is none."""
     kind = pods.card.ray_accelerator_type
-    resources = {pods.name: 1} | ({} if kind is None else {f"accelerator_type:{kind}": 1})
-    # KubeRay puts the value on a command line as it is: JSON, quoted for a shell.
-    return {"resources": json.dumps(json.dumps(resources))}
+    return {pods.name: "1"} | ({} if kind is None else {f"accelerator_type:{kind}": "1"})
 
 
 def _placed(pods: Pods, settings: EngineSettings) -> dict[str, Any]:
@@ -233,16 +238,10 @@ def _container(name: str, bundle: Bundle, image: str) -> dict[str, Any]:
         "image": image,
         "env": [
             {"name": "RAY_SERVE_THROUGHPUT_OPTIMIZED", "value": "1"},
-            *(_from_secret(variable) for variable in _secrets(bundle)),
+            *(_from_secret(variable) for variable in bundle.secrets()),
         ],
         "volumeMounts": [{"name": "plan", "mountPath": FOLDER, "readOnly": True}],
     }
-
-
-def _secrets(bundle: Bundle) -> list[str]:
-    """Variables that hold secrets: our keys, Hugging Face's token, and keys of endpoints."""
-    endpoints = {settings.served_by.api_key_env for settings in bundle.settings.values()} - {None}
-    return ["BOUTE_API_KEYS", "HF_TOKEN", *sorted(map(str, endpoints))]
 
 
 def _from_secret(variable: str) -> dict[str, Any]:

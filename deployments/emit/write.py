@@ -87,7 +87,7 @@ def _kuberay(plan: Path, out: Path, options: Path | None, choices: EmitOptions) 
     files["rayservice.yaml"] = kuberay.kuberay(
         bundle, image=image, gateway_class=choices.gateway_class, selectors=choices.selectors
     )
-    files["prometheus.yml"] = to_yaml([scrape_config_in_kubernetes(kuberay.NAME, kuberay.PORT)])
+    files["prometheus.yml"] = to_yaml([scrape_config_in_kubernetes(kuberay.HEAD, kuberay.PORT)])
     return files
 
 

@@ -44,17 +44,17 @@ def vllm_arguments(settings: EngineSettings) -> dict[str, Any]:
         "distributed_executor_backend": "uni" if gpus == 1 else "mp",
     }
     if settings.device == "cpu":
-        if engine.block_size % CPU_BLOCK:
-            raise PlanError(
-                f"vLLM's attention on CPUs has blocks of {CPU_BLOCK} tokens or more",
-                where="engine.block_size",
-                mend=f"set it to {CPU_BLOCK} in the spec and optimize again",
-            )
         # Compiling takes a minute, and the default cache is a whole number of GiB.
         arguments |= {"enforce_eager": True, "kv_cache_memory_bytes": CPU_KV_CACHE_BYTES}
     else:
         arguments["gpu_memory_utilization"] = engine.gpu_memory_utilization
     arguments |= settings.served_by.args
+    if settings.device == "cpu" and (arguments["block_size"] or CPU_BLOCK) % CPU_BLOCK:
+        raise PlanError(
+            f"vLLM's attention on CPUs has blocks of {CPU_BLOCK} tokens or a multiple",
+            where="engine.block_size",
+            mend=f"set it to {CPU_BLOCK} in the spec and optimize again",
+        )
     return {name: value for name, value in arguments.items() if value is not None}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ def manifest(emitted: Any) -> Callable[..., tuple[Any, Any]]:
         files = emitted(plan, "kuberay", *arguments, **choices)
         config_map, service = yaml.safe_load_all(files["rayservice.yaml"].read_text())
         jsonschema.validate(service, json.loads(SCHEMA.read_text()))
+        # KubeRay refuses larger steps, and a JSON schema cannot.
+        upgrade = service["spec"]["upgradeStrategy"]["clusterUpgradeOptions"]
+        assert upgrade["stepSizePercent"] <= upgrade["maxSurgePercent"]
         return config_map, service
 
     return make
@@ -36,10 +40,27 @@ def groups_of(service: Any) -> dict[str, Any]:
 
 
 def resources_of(group: Any) -> dict[str, int]:
-    """What Ray and its autoscaler take a pod of a group to have."""
-    value = group["rayStartParams"]["resources"]
-    found: dict[str, int] = json.loads(json.loads(value))
+    """What Ray's autoscaler takes a pod of a group to have."""
+    from ray.autoscaler._private.kuberay.autoscaling_config import (
+        _get_ray_resources_from_group_spec,
+    )
+
+    found: dict[str, int] = _get_ray_resources_from_group_spec(group, is_head=False)
     return found
+
+
+def assert_kept(given: Any, taken: Any) -> None:
+    """Everything that was given is there: Serve's schemas drop keys that they do not know."""
+    if isinstance(given, dict):
+        assert given.keys() <= taken.keys()
+        for key, value in given.items():
+            assert_kept(value, taken[key])
+    elif isinstance(given, list):
+        assert len(given) == len(taken)
+        for one, other in zip(given, taken, strict=True):
+            assert_kept(one, other)
+    else:
+        assert given == taken
 
 
 def test_a_worker_group_for_each_shape_of_pod(
@@ -56,7 +77,13 @@ def test_a_worker_group_for_each_shape_of_pod(
     spec = groups["h100-sxm-x2"]["template"]["spec"]
     assert spec["nodeSelector"] == {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}
     assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "2"
-    assert resources_of(groups["h100-sxm-x2"]) == {"h100-sxm-x2": 1, "accelerator_type:H100": 1}
+    assert resources_of(groups["h100-sxm-x2"]) == {
+        "CPU": 6,
+        "GPU": 2,
+        "memory": 48 * 2**30,
+        "h100-sxm-x2": 1,
+        "accelerator_type:H100": 1,
+    }
 
 
 def test_every_replica_of_a_pool_fits_a_pod_of_its_group(
@@ -71,9 +98,7 @@ def test_every_replica_of_a_pool_fits_a_pod_of_its_group(
     for pool in pools:
         (bundle,) = pool["placement_group_bundles"]
         (name,) = set(bundle) & set(groups)
-        limits = groups[name]["template"]["spec"]["containers"][0]["resources"]["limits"]
         there = resources_of(groups[name])
-        there |= {"CPU": int(limits["cpu"]), "GPU": int(limits["nvidia.com/gpu"])}
         assert set(bundle) <= set(there)
         assert all(there[resource] >= amount for resource, amount in bundle.items())
         assert bundle["GPU"] == there["GPU"]
@@ -111,8 +136,39 @@ def test_serve_takes_the_config_inside(plan_file: Callable[..., Path], manifest:
     from ray.serve.schema import ServeDeploySchema
 
     _, service = manifest(plan_file())
-    config = ServeDeploySchema.model_validate(yaml.safe_load(service["spec"]["serveConfigV2"]))
+    given = yaml.safe_load(service["spec"]["serveConfigV2"])
+    config = ServeDeploySchema.model_validate(given)
     assert config.http_options.host == "0.0.0.0"
+    assert_kept(given, config.model_dump(mode="json", exclude_unset=True))
+
+
+def test_prometheus_finds_the_head_and_nothing_else(
+    plan_file: Callable[..., Path], emitted: Any, manifest: Any
+) -> None:
+    plan = plan_file()
+    _, service = manifest(plan)
+    config = yaml.safe_load(emitted(plan, "kuberay")["prometheus.yml"].read_text())
+    (job,) = config["scrape_configs"]
+    cluster = service["spec"]["rayClusterConfig"]
+    groups = {"head": [cluster["headGroupSpec"]], "worker": cluster["workerGroupSpecs"]}
+    found = []
+    for kind, specs in groups.items():
+        for spec in specs:
+            template = spec["template"]
+            # Those that KubeRay adds to a pod; the name of the RayService is not among them.
+            labels = {"ray.io/cluster": "boute-abcde", "ray.io/node-type": kind}
+            labels |= template.get("metadata", {}).get("labels", {})
+            names = {re.sub(r"\W", "_", label): value for label, value in labels.items()}
+            for port in template["spec"]["containers"][0].get("ports", [{"containerPort": 8080}]):
+                meta = {f"__meta_kubernetes_pod_label_{name}": names[name] for name in names}
+                meta["__meta_kubernetes_pod_container_port_number"] = str(port["containerPort"])
+                if all(
+                    re.fullmatch(rule["regex"], meta.get(label, ""))
+                    for rule in job["relabel_configs"]
+                    for label in rule["source_labels"]
+                ):
+                    found.append((kind, port.get("name")))
+    assert found == [("head", "serve")]
 
 
 def test_another_threshold_leaves_the_cluster_as_it_is(
@@ -184,11 +240,14 @@ def test_what_has_no_device_needs_no_pod(plan_file: Callable[..., Path], manifes
                 "base_url": "https://example.org/v1",
                 "api_key_env": "THEIR_KEY",
             }
+        data["models"][0]["served_by"]["api_key_env"] = "HF_TOKEN"
 
     _, service = manifest(plan_file(change))
     assert groups_of(service) == {}
     head = service["spec"]["rayClusterConfig"]["headGroupSpec"]
-    env = {one["name"]: one for one in head["template"]["spec"]["containers"][0]["env"]}
+    variables = head["template"]["spec"]["containers"][0]["env"]
+    env = {one["name"]: one for one in variables}
+    assert len(env) == len(variables)
     assert env["THEIR_KEY"]["valueFrom"]["secretKeyRef"]["key"] == "THEIR_KEY"
 
 

@@ -59,8 +59,15 @@ def test_four_bits_are_left_to_the_checkpoint(settings_of):
 
 
 def test_no_more_sequences_than_tokens_in_a_step(settings_of):
-    engine = Engine(max_num_seqs=256, max_num_batched_tokens=64)
+    engine = Engine(max_num_seqs=256, max_num_batched_tokens=64, block_size=32)
     assert vllm_arguments(settings_of("vllm", weights_from="m", vllm=engine))["max_num_seqs"] == 64
+
+
+@pytest.mark.parametrize("block_size", [8, 16])
+def test_blocks_too_small_for_attention_on_cpus_are_refused(settings_of, block_size):
+    settings = settings_of("vllm", weights_from="m", vllm=Engine(block_size=block_size))
+    with pytest.raises(PlanError, match="blocks of 32"):
+        vllm_arguments(settings)
 
 
 def test_what_the_user_says_wins(settings_of):
