@@ -6,10 +6,14 @@ are the three that the command line knows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 __all__ = ["CHECKS", "Check"]
+
+# Numbers with their sign and point, and words.
+_WORDS: Final = re.compile(r"(?<!\w)[-+]?\d+(?:[.,]\d+)*|\w+")
 
 Check = Callable[[str, str], float]
 
@@ -23,9 +27,9 @@ def _contains(completion: str, expected: str) -> float:
 
 
 def _last_word(completion: str, expected: str) -> float:
-    # A chain of thought ends with its answer, often with a full stop after it.
-    words = completion.split()
-    return float(bool(words) and words[-1].rstrip(".") == expected.strip().rstrip("."))
+    # A chain of thought ends with its answer, often after a sign and before a full stop.
+    wanted = _WORDS.findall(expected)
+    return float(bool(wanted) and _WORDS.findall(completion)[-len(wanted) :] == wanted)
 
 
 CHECKS: Final[Mapping[str, Check]] = {

@@ -26,8 +26,8 @@ class Answer:
 
     @property
     def tokens_per_chunk(self) -> float:
-        """Mean over the chunks."""
-        return self.output_tokens / len(self.chunk_s)
+        """Mean over the chunks after the first, which engines send as soon as it has a token."""
+        return (self.output_tokens - 1) / max(len(self.chunk_s) - 1, 1)
 
     @property
     def ttft_s(self) -> float:

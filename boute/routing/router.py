@@ -26,7 +26,7 @@ from boute.workload.arrays import Floats
 
 __all__ = ["SCHEMA_VERSION", "Kind", "Router", "standardise"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 MAX_BYTES: Final = 16 * 2**20
 # In standard deviations: a query unlike any that was fitted on is not judged by one figure alone.
 FURTHEST: Final = 4.0
@@ -35,7 +35,7 @@ Kind = Literal["text", "features", "given"]
 
 
 class _Header(Document):
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     kind: Kind
     models: list[str]
     feature_names: list[str]

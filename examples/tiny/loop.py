@@ -1,6 +1,6 @@
 """The whole loop on this machine: train, measure, plan, serve, replay, compare.
 
-    python examples/tiny/loop.py --out out/tiny [--quick] [--load 0.3 0.5 0.7]
+    python examples/tiny/loop.py --out out/tiny [--quick] [--load 0.1 0.3 0.5 0.7]
 
 Each step is a command that a user could have typed, and is printed before it runs. Steps whose
 results are there already are left out, so a run that was stopped goes on; `--quick` goes through
@@ -29,7 +29,7 @@ import yaml
 HERE: Final = Path(__file__).resolve().parent
 MODELS: Final = ("small", "medium", "large")
 SPEC: Final = HERE / "boute.yaml"
-LOADS: Final = (0.3, 0.5, 0.7)
+LOADS: Final = (0.1, 0.3, 0.5, 0.7)
 BENCH_REQUESTS: Final = 400
 
 
@@ -85,13 +85,14 @@ def measure(out: Path, name: str, *, minutes: float) -> None:
 
 
 def chosen(plans: Path) -> Path:
-    """The best ranked plan that serves most models, or the best ranked one."""
-    files = sorted(plans.glob("plan-*.yaml"))
+    """The plan that shares the queries out most evenly over most models: the most to be wrong on."""
 
-    def models(path: Path) -> int:
-        return len({pool["model"] for pool in yaml.safe_load(path.read_text("utf-8"))["pools"]})
+    def shares(path: Path) -> tuple[int, float]:
+        fractions = yaml.safe_load(path.read_text("utf-8"))["routing"]["fractions"]
+        taking = [fraction for fraction in fractions if fraction > 0]
+        return len(taking), min(taking)
 
-    return max(files, key=lambda path: (models(path), -files.index(path)))
+    return max(sorted(plans.glob("plan-*.yaml")), key=shares)
 
 
 def replay(out: Path, plan: Path, load: float, requests: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from boute.bench.checks import CHECKS
 @pytest.mark.parametrize(
     ("completion", "right"),
     [
+        ("a+7=07 b+12=19", {"contains", "last-word"}),
         (" 19\n", {"exact", "contains", "last-word"}),
         ("12 + 7 is 19.", {"contains", "last-word"}),
         ("19 is 12 + 7", {"contains"}),

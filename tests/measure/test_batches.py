@@ -44,12 +44,17 @@ def answers_of(requests: list[tuple[float, int, int]], *, merged: int = 1) -> li
     return [
         Answer(
             request.arrival_s - TIMES.request_s,
-            tuple(token_s[request.index][merged - 1 :: merged]),
+            tuple(chunk_s(token_s[request.index], merged)),
             request.input,
             request.output,
         )
         for request in run
     ]
+
+
+def chunk_s(token_s: list[float], merged: int) -> list[float]:
+    """When chunks come: the first token alone, then so many at a time, then what is left."""
+    return sorted({token_s[0], *token_s[merged::merged], token_s[-1]})
 
 
 def seconds(cell: Cell) -> float:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 import re
 import string
-import zlib
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boute.routing.features import BUCKETS, MAX_CHARACTERS, hashed_ngrams, shape_features
+from boute.routing.features import MAX_CHARACTERS, hashed_ngrams, shape_features
 
 WORDS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
+BASE, MIX, PAIR = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F
 CONTROL_WORDS = {"if", "else", "for", "while", "return", "each", "every", "per"}
 # Letters that change their length or become ASCII in lower case, digits that are not decimal, and
 # spaces that are not ASCII's.
@@ -22,13 +22,21 @@ STRANGE = "éÉß²³٣½\ud800中文ǅＡ１\x85\xa0İıſ\u212a≤√πΩ\U000
 texts = st.text() | st.text(alphabet=string.printable + STRANGE) | st.text(alphabet=STRANGE)
 
 
+def mixed(value: int) -> int:
+    value = (value ^ (value >> 32)) * MIX % 2**64
+    return (value ^ (value >> 29)) * MIX % 2**64
+
+
+def plain_hash(word: str) -> int:
+    return mixed(sum((ord(c) + 1) * BASE**place for place, c in enumerate(word)) % 2**64)
+
+
 def plain_ngrams(text: str) -> dict[int, float]:
-    words = WORDS.findall(text[:MAX_CHARACTERS].lower())
-    grams = words + [f"{a} {b}" for a, b in itertools.pairwise(words)]
+    alone = [plain_hash(word) for word in WORDS.findall(text[:MAX_CHARACTERS].lower())]
+    pairs = [mixed((a * PAIR + b) % 2**64) for a, b in itertools.pairwise(alone)]
     counts: dict[int, int] = {}
-    for gram in grams:
-        bucket = zlib.crc32(gram.encode("utf-8", "replace")) % BUCKETS
-        counts[bucket] = counts.get(bucket, 0) + 1
+    for value in alone + pairs:
+        counts[value >> 51] = counts.get(value >> 51, 0) + 1
     weights = {bucket: float(np.log1p(count)) for bucket, count in sorted(counts.items())}
     length = max(float(np.linalg.norm(list(weights.values()))), 1.0)
     return {bucket: weight / length for bucket, weight in weights.items()}
@@ -47,7 +55,7 @@ def plain_shape(text: str) -> list[float]:
         sum(c in "{}[]()<>;_`#\\" for c in head) / characters,
         sum(c in "+-*/^%=$≤≥√∑∫π" for c in head) / characters,
         head.count("\n") / characters,
-        float(np.log1p(sum(word[0].isdigit() for word in words))),
+        float(np.log1p(sum(word[0].isdecimal() for word in words))),
         float(np.log1p(sum(word in CONTROL_WORDS for word in words))),
         float(min(head.count("?"), 5)),
         len(set(words)) / max(len(words), 1),

@@ -86,7 +86,7 @@ def test_no_objects_are_loaded(router: Router, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "schema version 2; this boute reads 1"),
+        ({"schema_version": 1}, "schema version 1; this boute reads 2"),
         ({"kind": "neural"}, "kind"),
         ({"models": 3}, "models"),
         ({"more": 1}, "unknown key more"),
