@@ -85,7 +85,7 @@ def measure(out: Path, name: str, *, minutes: float) -> None:
 
 
 def chosen(plans: Path) -> Path:
-    """The plan that shares the queries out most evenly over most models: the most to be wrong on."""
+    """The plan that shares the queries out most evenly, over the most models."""
 
     def shares(path: Path) -> tuple[int, float]:
         fractions = yaml.safe_load(path.read_text("utf-8"))["routing"]["fractions"]
