@@ -17,12 +17,12 @@ import numpy as np
 from boute.errors import InfeasibleError, InputError, SpecError
 from boute.performance.measured import MeasuredEntry, ReplicaKey, load_measured
 from boute.performance.memory import WEIGHT_BYTES
-from boute.profiles.catalog import load_gpu, load_model
+from boute.profiles.catalog import load_model
 from boute.profiles.gpu import GpuCard
 from boute.profiles.model import ModelCard
 from boute.routing.score import held_out_scores
 from boute.routing.table import QualityTable, load_quality_table
-from boute.spec.load import resolve, spec_hash
+from boute.spec.load import gpu_card, resolve, spec_hash
 from boute.spec.model import GpuSupply, ModelChoice, Spec
 from boute.spec.prices import gpu_price
 from boute.workload.arrays import Floats, Workload
@@ -162,9 +162,7 @@ def _bytes_per_token(member: FamilyMember) -> tuple[float, int]:
 
 def _supply(name: str, gpu: GpuSupply, folder: Path) -> Supply:
     with located(f"gpus.{name}"):
-        card = load_gpu(gpu.card or name, folder)
-    if gpu.node_gpus is not None:
-        card = card.model_copy(update={"node_gpus": gpu.node_gpus})
+        card = gpu_card(name, gpu, folder)
     price = gpu_price(name, gpu, card)
     return Supply(name=name, card=card, count=gpu.count, price_per_hour=price)
 

@@ -6,9 +6,18 @@ A latency metric is `{ttft,tpot,e2e,queue}_{p50,p90,p95,p99,mean}_s`. Specs name
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["LATENCIES", "METRICS", "STATISTICS", "is_maximised", "latency_metric"]
+__all__ = [
+    "LATENCIES",
+    "METRICS",
+    "STATISTICS",
+    "is_maximised",
+    "latency_metric",
+    "tpot_s",
+    "within_limits",
+]
 
 LATENCIES: Final = ("ttft", "tpot", "e2e", "queue")
 STATISTICS: Final = ("mean", "p50", "p90", "p95", "p99")
@@ -26,6 +35,21 @@ METRICS: Final = (
     + _MINIMISED
     + tuple(latency_metric(latency, stat) for latency in LATENCIES for stat in STATISTICS)
 )
+
+
+def tpot_s(ttft_s: float | None, e2e_s: float, output_tokens: int | None) -> float | None:
+    """Time per output token after the first, in seconds; None where it was not seen or is none."""
+    if ttft_s is None or output_tokens is None or output_tokens < 2:
+        return None
+    return (e2e_s - ttft_s) / (output_tokens - 1)
+
+
+def within_limits(seen: Mapping[str, float | None], limits: Mapping[str, float]) -> bool:
+    """Whether a request's latencies are within limits, both in seconds by name.
+
+    A limit on what was not seen is not held against it: an answer of one token has no TPOT.
+    """
+    return all((seen[name] or 0.0) <= limit for name, limit in limits.items())
 
 
 def is_maximised(metric: str) -> bool:

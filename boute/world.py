@@ -11,7 +11,7 @@ from boute.errors import InputError, nearest
 from boute.plan.model import Plan
 from boute.spec.model import Spec, WorkloadSource
 
-__all__ = ["changed_spec", "context_of"]
+__all__ = ["changed_spec", "context_of", "with_workload"]
 
 
 def context_of(
@@ -25,10 +25,19 @@ def context_of(
     spec = plan.spec
     if trace is not None:
         workload = WorkloadSource(trace=os.path.abspath(trace), seed=spec.workload.seed)
-        # The longest request of another trace decides anew how long a request may be.
-        engine = spec.engine.model_copy(update={"max_model_len": None})
-        spec = spec.model_copy(update={"workload": workload, "engine": engine})
+        spec = with_workload(spec, workload, is_other=True)
     return prepare(changed_spec(spec, rate_scale=rate_scale), path.parent, where=str(path))
+
+
+def with_workload(spec: Spec, workload: WorkloadSource, *, is_other: bool) -> Spec:
+    """A spec with its workload replaced; `is_other` when that is of another trace."""
+    spec = spec.model_copy(update={"workload": workload})
+    if not is_other:
+        return spec
+    # The longest request of another trace decides anew how long a request may be.
+    return spec.model_copy(
+        update={"engine": spec.engine.model_copy(update={"max_model_len": None})}
+    )
 
 
 def changed_spec(

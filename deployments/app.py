@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ray import serve
 
+from boute.deployments.cluster import INGRESS
 from boute.deployments.engines.arguments import engine_env
 from boute.deployments.engines.settings import EngineSettings
 from boute.deployments.fleet import BuildArguments, Fleet, load_fleet, pool_settings
@@ -37,7 +38,7 @@ def build(arguments: dict[str, Any]) -> Application:
     pools = {name: _pool(fleet, settings[name]) for name in fleet.pool_names}
     options = fleet.options
     ingress = serve.deployment(
-        name="Ingress",
+        name=INGRESS,
         num_replicas=options.ingress_replicas,
         max_ongoing_requests=options.limits.max_concurrency + _ROOM_TO_REFUSE,
         user_config=fleet.live.model_dump(mode="json"),
@@ -50,7 +51,7 @@ def build(arguments: dict[str, Any]) -> Application:
 
 def _pool(fleet: Fleet, settings: EngineSettings) -> Application:
     where = placement(settings)
-    where["ray_actor_options"]["runtime_env"] = {"env_vars": _environment(settings)}
+    where["ray_actor_options"]["runtime_env"] = {"env_vars": engine_env(settings)}
     deployment = serve.deployment(
         name=settings.pool,
         max_ongoing_requests=fleet.options.max_ongoing_requests,
@@ -61,10 +62,6 @@ def _pool(fleet: Fleet, settings: EngineSettings) -> Application:
         **where,
     )
     return deployment(PoolServer).bind(settings.model_dump(mode="json"))
-
-
-def _environment(settings: EngineSettings) -> dict[str, str]:
-    return {**engine_env(settings), **settings.served_by.env}
 
 
 def _replicas(fleet: Fleet, name: str) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from boute.deployments.fleet import BuildArguments
 from boute.deployments.live import LiveConfig
 from boute.errors import ServingError
 
-__all__ = ["APPLICATION", "IMPORT_PATH", "Cluster", "Running"]
+__all__ = ["INGRESS", "Cluster", "Running", "application_config"]
 
 APPLICATION: Final = "boute"
+INGRESS: Final = "Ingress"
 IMPORT_PATH: Final = "boute.deployments.app:build"
 POLL_S: Final = 0.5
 _FAILED: Final = ("DEPLOY_FAILED", "UNHEALTHY")
@@ -35,6 +36,21 @@ class Running:
     status: str
     message: str
     deployments: dict[str, str]
+
+
+def application_config(arguments: BuildArguments, live: LiveConfig) -> dict[str, Any]:
+    """The application in a Serve config: what it is built from, and its ingress's setting."""
+    return {
+        "name": APPLICATION,
+        "route_prefix": "/",
+        "import_path": IMPORT_PATH,
+        "args": arguments.model_dump(mode="json", exclude_none=True),
+        "deployments": [_ingress_config(live)],
+    }
+
+
+def _ingress_config(live: LiveConfig) -> dict[str, Any]:
+    return {"name": INGRESS, "user_config": live.model_dump(mode="json")}
 
 
 class Cluster:
@@ -68,23 +84,14 @@ class Cluster:
 
     def deploy(self, arguments: BuildArguments, live: LiveConfig, *, host: str, port: int) -> None:
         """Set what is to run; other applications of the cluster stay. Raise ServingError."""
-        mine = {
-            "name": APPLICATION,
-            "route_prefix": "/",
-            "import_path": IMPORT_PATH,
-            "args": arguments.model_dump(mode="json", exclude_none=True),
-            "deployments": [{"name": "Ingress", "user_config": live.model_dump(mode="json")}],
-        }
-        self._put(mine, {"http_options": {"host": host, "port": port}})
+        mine = application_config(arguments, live)
+        self._put([mine], {"http_options": {"host": host, "port": port}})
 
     def set_live(self, live: LiveConfig) -> None:
         """Change the setting of what runs, and nothing else. Raise ServingError."""
         config = self._configs()[APPLICATION]
-        config["deployments"] = [
-            {"name": "Ingress", "user_config": live.model_dump(mode="json")},
-            *(part for part in config.get("deployments", []) if part["name"] != "Ingress"),
-        ]
-        self._put(config, {})
+        parts = [part for part in config.get("deployments", []) if part["name"] != INGRESS]
+        self._put([{**config, "deployments": [_ingress_config(live), *parts]}], {})
 
     def wait(
         self, *, live: LiveConfig, limit_s: float, report: Callable[[Running], None]
@@ -99,8 +106,7 @@ class Cluster:
                     raise ServingError(
                         f"the fleet does not come up: {found.message}",
                         where=self.address,
-                        mend="the logs are under logs/ in Ray's session folder, "
-                        "/tmp/ray/session_latest where it was not moved",
+                        mend="the replicas' logs are in Ray's session folder, under logs/serve",
                     )
                 if found.status == "RUNNING" and found.live == live:
                     return found
@@ -114,8 +120,7 @@ class Cluster:
         Other applications stay. Ray Serve's own way to end everything would take the proxies down
         first, and requests under way with them.
         """
-        others = [config for name, config in self._configs().items() if name != APPLICATION]
-        self._do(lambda: self._client.deploy_applications({"applications": others}))
+        self._put([], {})
         self._wait_gone(limit_s)
 
     def shut_down(self) -> None:
@@ -137,9 +142,10 @@ class Cluster:
             if application.get("deployed_app_config")
         }
 
-    def _put(self, mine: dict[str, Any], more: dict[str, Any]) -> None:
+    def _put(self, mine: list[dict[str, Any]], more: dict[str, Any]) -> None:
+        """Have `mine` and the applications of others run, and nothing else."""
         others = [config for name, config in self._configs().items() if name != APPLICATION]
-        config = {**more, "applications": [*others, mine]}
+        config = {**more, "applications": [*others, *mine]}
         self._do(lambda: self._client.deploy_applications(config))
 
     def _details(self) -> dict[str, Any]:
@@ -162,7 +168,7 @@ def _running(details: dict[str, Any]) -> Running | None:
         (
             deployment["user_config"]
             for deployment in config.get("deployments", [])
-            if deployment["name"] == "Ingress" and deployment.get("user_config")
+            if deployment["name"] == INGRESS and deployment.get("user_config")
         ),
         None,
     )

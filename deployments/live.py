@@ -16,11 +16,10 @@ from boute.files import sha256_of
 from boute.plan.diff import deployed_part
 from boute.plan.model import Plan, Routing
 from boute.plan.store import plan_text
-from boute.profiles.catalog import load_gpu
-from boute.spec.load import resolve
+from boute.spec.load import gpu_card, resolve
 from boute.spec.prices import gpu_price
 
-__all__ = ["LiveConfig", "LivePool", "live_config"]
+__all__ = ["LiveConfig", "LivePool", "live_config", "plan_hashes"]
 
 
 class LivePool(Document):
@@ -51,18 +50,25 @@ class LiveConfig(Document):
     keys: dict[str, KeyLimits] | None = None
 
 
+def plan_hashes(plan: Plan) -> dict[str, str]:
+    """`plan_hash` and `fleet_hash` of a LiveConfig."""
+    return {
+        "plan_hash": sha256_of(plan_text(plan)),
+        "fleet_hash": sha256_of(json.dumps(deployed_part(plan), sort_keys=True)),
+    }
+
+
 def live_config(plan: Plan, folder: Path, keys: dict[str, KeyLimits] | None) -> LiveConfig:
     """The live part of a plan; `folder` is the plan's. Raise ProfileError or SpecError."""
     router = plan.routing.router
     supplies = plan.spec.gpus
     prices = {
-        name: gpu_price(name, supplies[name], load_gpu(supplies[name].card or name, folder))
+        name: gpu_price(name, supplies[name], gpu_card(name, supplies[name], folder))
         for name in {pool.gpu for pool in plan.pools}
     }
     return LiveConfig(
         plan=plan.name,
-        plan_hash=sha256_of(plan_text(plan)),
-        fleet_hash=sha256_of(json.dumps(deployed_part(plan), sort_keys=True)),
+        **plan_hashes(plan),
         routing=plan.routing,
         router_file=None if router is None else str(resolve(router, folder).absolute()),
         pools=[

@@ -15,11 +15,11 @@ __all__ = ["local_cluster"]
 
 
 @contextlib.contextmanager
-def local_cluster(options: ServingOptions, *, cpus: int | None = None) -> Iterator[str]:
+def local_cluster(options: ServingOptions) -> Iterator[str]:
     """Start Ray; give the address of its dashboard, and end it on the way out.
 
     Its processes take their environment from this one, so the variables are set before Ray is
-    imported and put back when it has ended. `cpus` replaces the number of cores found.
+    imported and put back when it has ended.
     """
     kept = dict(os.environ)
     os.environ.update(serve_environment(options))
@@ -28,12 +28,10 @@ def local_cluster(options: ServingOptions, *, cpus: int | None = None) -> Iterat
 
         try:
             context = ray.init(
-                num_cpus=cpus,
                 include_dashboard=True,
                 dashboard_host="127.0.0.1",
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                configure_logging=True,
             )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise ServingError(f"Ray does not start: {error}") from None

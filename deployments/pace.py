@@ -9,8 +9,8 @@ from boute.errors import PlanError
 from boute.performance.build import build_replica
 from boute.performance.measured import load_measured
 from boute.plan.model import Plan, Pool
-from boute.profiles.catalog import load_gpu, load_model
-from boute.spec.load import resolve
+from boute.profiles.catalog import load_model
+from boute.spec.load import gpu_card, resolve
 
 __all__ = ["pace_of"]
 
@@ -20,7 +20,7 @@ def pace_of(plan: Plan, pool: Pool, folder: Path) -> Pace:
     choice = next(choice for choice in plan.spec.models if choice.name == pool.model)
     replica = build_replica(
         load_model(choice.card or choice.name, folder),
-        load_gpu(plan.spec.gpus[pool.gpu].card or pool.gpu, folder),
+        gpu_card(pool.gpu, plan.spec.gpus[pool.gpu], folder),
         choice,
         plan.spec.engine,
         tensor_parallel=pool.tensor_parallel,

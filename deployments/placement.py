@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from boute.deployments.engines.settings import EngineSettings
@@ -10,7 +11,6 @@ __all__ = ["placement"]
 
 # Ray's way to say "on a node of this type" without taking anything of it.
 _A_TRACE = 0.001
-_OWN_DEVICES = ("vllm", "vllm-process", "ray-llm")
 
 
 def placement(settings: EngineSettings) -> dict[str, Any]:
@@ -21,10 +21,11 @@ def placement(settings: EngineSettings) -> dict[str, Any]:
     every GPU is a bundle of its own behind one for the replica. Endpoints and simulations take no
     device.
     """
-    if settings.served_by.engine not in _OWN_DEVICES:
+    if not settings.served_by.on_devices:
         return {"ray_actor_options": {"num_cpus": 0}}
     if settings.device == "cpu":
-        return {"ray_actor_options": {"num_cpus": 1}}
+        cores = settings.cores * settings.tensor_parallel * settings.pipeline_parallel
+        return {"ray_actor_options": {"num_cpus": cores if cores < 1 else math.ceil(cores)}}
     gpus = settings.tensor_parallel * settings.pipeline_parallel
     kind = _accelerator(settings)
     if settings.served_by.args.get("distributed_executor_backend") == "ray":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from boute.metrics import tpot_s, within_limits
+
 __all__ = ["Outcome", "RequestRecord"]
 
 Outcome = Literal["ok", "client_error", "engine_error", "timeout", "cancelled", "refused"]
@@ -42,9 +44,7 @@ class RequestRecord:
     @property
     def tpot_s(self) -> float | None:
         """Time per output token after the first, None where it was not seen or there is none."""
-        if self.ttft_s is None or self.output_tokens is None or self.output_tokens < 2:
-            return None
-        return (self.e2e_s - self.ttft_s) / (self.output_tokens - 1)
+        return tpot_s(self.ttft_s, self.e2e_s, self.output_tokens)
 
     def within(self, limits: dict[str, float]) -> bool:
         """Whether the answer was whole and within limits in seconds on `ttft`, `tpot` and `e2e`.
@@ -52,7 +52,5 @@ class RequestRecord:
         A limit on what cannot be seen at the ingress is not held against the request: an answer
         that is not streamed shows neither TTFT nor TPOT.
         """
-        if self.outcome != "ok":
-            return False
         seen = {"ttft": self.ttft_s, "tpot": self.tpot_s, "e2e": self.e2e_s}
-        return all((seen[name] or 0.0) <= limit for name, limit in limits.items())
+        return self.outcome == "ok" and within_limits(seen, limits)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from boute.optimizer.pareto import knee_order, nondominated
 from boute.optimizer.problem import nothing_decodes
 from boute.optimizer.search import Search
 from boute.optimizer.trial import Trial
-from boute.plan.model import Alternative, Plan, PlannedModel, Source
+from boute.plan.model import Alternative, DialStep, Plan, PlannedModel, Source
 from boute.spec.load import rebase_spec
+from boute.spec.model import Spec
 
 __all__ = ["Origin", "front_trials", "make_plans", "nothing_feasible"]
 
@@ -64,6 +66,8 @@ def make_plans(
     alternatives = [
         Alternative(plan=name, objectives=value) for name, value in zip(names, values, strict=True)
     ]
+    spec = rebase_spec(context.spec, context.folder, folder)
+    dial = cache(lambda served: dial_steps(context, served))  # a few sets of models serve them all
     return [
         _plan(
             trial,
@@ -73,6 +77,8 @@ def make_plans(
             context=context,
             origin=origin,
             folder=folder,
+            spec=spec,
+            dial=dial,
         )
         for trial, name, value in zip(trials, names, values, strict=True)
     ]
@@ -120,17 +126,18 @@ def _plan(
     context: Context,
     origin: Origin,
     folder: Path,
+    spec: Spec,
+    dial: Callable[[frozenset[str]], list[DialStep]],
 ) -> Plan:
     assert trial.decision is not None
     assert trial.outcome is not None
-    served = {pool.model for pool in trial.decision.pools}
-    spec = rebase_spec(context.spec, context.folder, folder)
+    served = frozenset(pool.model for pool in trial.decision.pools)
     choices = {choice.name: choice for choice in spec.models}
     routing = trial.decision.routing.model_copy(
         update={
             "router": os.path.relpath(origin.router_file, folder),
             "router_hash": origin.router_hash,
-            "dial": dial_steps(context, served),
+            "dial": dial(served),
         }
     )
     return Plan(

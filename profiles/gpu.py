@@ -63,12 +63,13 @@ class GpuCard(Document):
     GB/s (1e9 bytes), power in watts. `sources` maps a field to where its figure comes from, with a
     dot for a nested one (`interconnect.latency_us`). Where the hardware has no bf16 units,
     `bf16_tflops` is its fp16 rate; `fp8_tflops` is None where it has no fp8 units. A card of vendor
-    `cpu` is one core that an engine has to itself: it may leave out `interconnect`, and powers are
-    0 where they are not counted.
+    `cpu` is `cores` of a core that an engine has to itself: it may leave out `interconnect`, and
+    powers are 0 where they are not counted.
     """
 
     name: CardName
     vendor: Literal["nvidia", "amd", "cpu"]
+    cores: Annotated[float, Field(gt=0, le=1)] = 1.0
     ray_accelerator_type: str | None = None
     memory_gib: Positive
     bandwidth_gb_s: Positive
@@ -91,7 +92,9 @@ class GpuCard(Document):
         return {**data, "interconnect": link}
 
     @model_validator(mode="after")
-    def _powers_are_possible(self) -> GpuCard:
+    def _is_possible(self) -> GpuCard:
+        if self.vendor != "cpu" and "cores" in self.model_fields_set:
+            raise ValueError("cores are for cards of vendor cpu")
         if self.vendor != "cpu" and self.idle_w == 0:
             raise ValueError("idle_w should be above 0")
         if self.peak_w < self.idle_w:

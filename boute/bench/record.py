@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from boute.errors import DataError
 from boute.files import write_text
+from boute.metrics import tpot_s, within_limits
 from boute.tables import read_table
 
 __all__ = ["Record", "meets", "read_records", "write_records"]
@@ -61,9 +62,7 @@ class Record:
     @property
     def tpot_s(self) -> float | None:
         """Time per output token after the first; None where there is one token or no TTFT."""
-        if self.ttft_s is None or self.output_tokens < 2:
-            return None
-        return (self.e2e_s - self.ttft_s) / (self.output_tokens - 1)
+        return tpot_s(self.ttft_s, self.e2e_s, self.output_tokens)
 
 
 def meets(record: Record, limits: Mapping[str, float]) -> bool:
@@ -73,7 +72,7 @@ def meets(record: Record, limits: Mapping[str, float]) -> bool:
     token meets any limit on TPOT. An answer that came whole has no TTFT to be judged by.
     """
     measured = {"ttft": record.ttft_s, "tpot": record.tpot_s, "e2e": record.e2e_s}
-    return record.ok and all((measured[name] or 0.0) <= limit for name, limit in limits.items())
+    return record.ok and within_limits(measured, limits)
 
 
 def write_records(records: Iterable[Record], path: Path) -> None:

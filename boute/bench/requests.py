@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from boute.errors import DataError
+from boute.routing.router import QUERY_HEADERS
 from boute.routing.table import TEXT_COLUMNS, QualityTable
 from boute.spec.load import resolve
 from boute.spec.model import WorkloadSource
@@ -126,9 +127,9 @@ def with_queries(load: Load, table: QualityTable, row: Ints) -> Load:
     nothing: its router reads the request.
     """
     if table.score is not None:
-        name, columns = "x-boute-score", table.score[row, None]
+        name, columns = QUERY_HEADERS["given"], table.score[row, None]
     elif table.features is not None:
-        name, columns = "x-boute-features", table.features[row]
+        name, columns = QUERY_HEADERS["features"], table.features[row]
     else:
         return load
     headers = [{name: ",".join(map(repr, values))} for values in columns.tolist()]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boute.cli.api_key import api_key
+
 if TYPE_CHECKING:
     from boute.bench.compare import Comparison
     from boute.bench.record import Record
@@ -102,7 +104,7 @@ def bench(
     limits = _limits(goodput or [], planned, stream=stream)
     window = {"duration_s": duration, "max_requests": max_requests, "seed": seed}
     source = _source(trace, planned, rate_scale, window)
-    client = Client(server_url(url), _key(api_key_env), timeout, max_concurrency)
+    client = Client(server_url(url), api_key(api_key_env), timeout, max_concurrency)
     shape = Shape(_model(model, client), endpoint.value, stream, max_tokens)
     load = load_requests(source, Path() if plan is None else plan.parent, shape)
     if check is not None and all(request.answer is None for request in load.requests):
@@ -180,19 +182,6 @@ def _source(
     return check_document(data, WorkloadSource, where="options")
 
 
-def _key(variable: str | None) -> str | None:
-    from boute.errors import InputError
-
-    if variable is None:
-        return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise InputError(
-            f"{variable[:80]} is not set or empty", where="--api-key-env", mend="set it to the key"
-        )
-    return key
-
-
 def _model(name: str | None, client: Client) -> str:
     """The model that is asked for; asking the server for its list also finds out if it is there."""
     from boute.bench.replay import served_models
@@ -206,12 +195,9 @@ def _model(name: str | None, client: Client) -> str:
 def _context(plan: Plan, path: Path, source: WorkloadSource, *, is_other: bool) -> Context:
     """The world of the plan with the requests that are replayed."""
     from boute.context import prepare
+    from boute.world import with_workload
 
-    spec = plan.spec.model_copy(update={"workload": source})
-    if is_other:
-        # The longest request of another trace decides anew how long a request may be.
-        engine = spec.engine.model_copy(update={"max_model_len": None})
-        spec = spec.model_copy(update={"engine": engine})
+    spec = with_workload(plan.spec, source, is_other=is_other)
     return prepare(spec, path.parent, where=str(path))
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from boute.cli.api_key import api_key
+
 if TYPE_CHECKING:
     from boute.measure.run import Measurement
     from boute.performance.measured import HeldOut, MeasuredEntry, ReplicaKey
@@ -96,7 +98,7 @@ def measure(
         model=model,
         vocab_size=known.vocab_size,
         stages=pp,
-        api_key=_api_key(api_key_env),
+        api_key=api_key(api_key_env),
         longest=longest,
         kv_tokens=kv_tokens,
     )
@@ -207,18 +209,3 @@ def _sizes(text: str) -> list[int]:
             mend="write 1,2,4,8",
         )
     return sizes
-
-
-def _api_key(variable: str | None) -> str | None:
-    import os
-
-    from boute.errors import InputError
-
-    if variable is None:
-        return None
-    key = os.environ.get(variable)
-    if not key:
-        raise InputError(
-            f"the variable {variable} is not set", where="--api-key-env", mend="export it"
-        )
-    return key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -13,13 +13,11 @@ from boute.errors import InputError, ServingError
 
 if TYPE_CHECKING:
     from boute.deployments.cluster import Cluster, Running
-    from boute.deployments.fleet import Fleet
+    from boute.deployments.fleet import BuildArguments, Fleet
 
 __all__ = ["apply", "serve"]
 
 ADDRESS: Final = "http://127.0.0.1:8265"
-
-_HEADERS: Final = {"given": "x-boute-score", "features": "x-boute-features"}
 
 OptionsFile = Annotated[
     Path | None, typer.Option("--options", help="A serve.yaml: host, limits, keys, autoscaling.")
@@ -115,9 +113,10 @@ def _need_ray() -> None:
 
 
 def _bring_up(
-    cluster: Cluster, arguments: Any, fleet: Fleet, listen: tuple[str, int], wait: float
+    cluster: Cluster, arguments: BuildArguments, fleet: Fleet, listen: tuple[str, int], wait: float
 ) -> None:
     from boute.cli.console import note
+    from boute.routing.router import QUERY_HEADERS
 
     host, port = listen
     cluster.deploy(arguments, fleet.live, host=host, port=port)
@@ -130,10 +129,11 @@ def _bring_up(
                 note(line)
 
     cluster.wait(live=fleet.live, limit_s=wait, report=report)
-    if fleet.router_kind in _HEADERS and len(fleet.plan.routing.models) > 1:
+    header = QUERY_HEADERS.get(fleet.router_kind or "text")
+    if header is not None and len(fleet.plan.routing.models) > 1:
         note(
-            f"the router of this plan does not read texts: clients send "
-            f"{_HEADERS[fleet.router_kind]}, and queries without it go to the best model"
+            f"the router of this plan does not read texts: clients send {header}, "
+            "and queries without it go to the best model"
         )
     note(f"serving {fleet.plan.name} at http://{host}:{port}/v1 (Ray at {cluster.address})")
 

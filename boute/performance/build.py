@@ -13,6 +13,7 @@ import numpy as np
 
 from boute.performance import step
 from boute.performance.coefficients import StepCoefficients, load_coefficients
+from boute.performance.energy import add_energy
 from boute.performance.measured import MeasuredEntry, ReplicaKey, find_entry, measured_costs
 from boute.performance.memory import KV_BYTES, WEIGHT_BYTES, kv_reason, memory_plan
 from boute.performance.replica import Replica
@@ -32,9 +33,6 @@ __all__ = ["allreduce_latency_us", "build_replica", "stage_costs"]
 ACTIVATION_BYTES = 2.0
 # Grouped GEMMs over experts run below a dense one of the same size. Assumed, not fitted.
 EXPERT_GEMM = 0.7
-# Moving bytes draws this share of what lies between idle and peak, arithmetic all of it.
-# Assumed; docs/performance.md shows the error against measured power.
-BUSY_SHARE = 0.6
 
 
 def build_replica(
@@ -162,17 +160,9 @@ def stage_costs(
         * share
         * max(shape.kv_elements * KV_BYTES[choice.kv_cache] / cache, shape.read_flops / attention)
     )
-    _add_energy(costs, (gpu.peak_w - gpu.idle_w) * tp)
+    token_s = float(costs[step.TOKEN_S] + costs[step.EXPERT_TOKEN_S])
+    add_energy(costs, (gpu.peak_w - gpu.idle_w) * tp, token_s=token_s)
     return costs
-
-
-def _add_energy(costs: NDArray[np.float64], dynamic_w: float) -> None:
-    busy_w = BUSY_SHARE * dynamic_w
-    costs[step.BUSY_W] = busy_w
-    costs[step.TOKEN_J] = (dynamic_w - busy_w) * (costs[step.TOKEN_S] + costs[step.EXPERT_TOKEN_S])
-    costs[step.SEQUENCE_J] = (dynamic_w - busy_w) * costs[step.HEAD_SEQUENCE_S]
-    costs[step.PAIR_J] = dynamic_w * costs[step.PAIR_S]
-    costs[step.CONTEXT_J] = busy_w * costs[step.CONTEXT_S]
 
 
 def _links(

@@ -20,6 +20,7 @@ from pydantic import Field, field_validator
 from boute.documents import Document, load_document
 from boute.errors import ProfileError
 from boute.performance import step
+from boute.performance.energy import add_energy
 
 __all__ = [
     "Conditions",
@@ -33,10 +34,6 @@ __all__ = [
     "measured_costs",
     "with_entry",
 ]
-
-# Power above idle while a measured engine works, as a share of what lies between idle and peak:
-# the same that the formulas assume for moving bytes.
-BUSY_SHARE = 0.6
 
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Count = Annotated[int, Field(ge=1)]
@@ -187,9 +184,5 @@ def measured_costs(times: StepTimes, dynamic_w: float) -> NDArray[np.float64]:
     costs[step.SEQUENCE_S] = times.sequence_s
     costs[step.PAIR_S] = times.pair_s
     costs[step.CONTEXT_S] = times.context_s
-    busy_w = BUSY_SHARE * dynamic_w
-    costs[step.BUSY_W] = busy_w
-    costs[step.TOKEN_J] = (dynamic_w - busy_w) * times.token_s
-    costs[step.PAIR_J] = dynamic_w * times.pair_s
-    costs[step.CONTEXT_J] = busy_w * times.context_s
+    add_energy(costs, dynamic_w, token_s=times.token_s)
     return costs

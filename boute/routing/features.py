@@ -55,10 +55,10 @@ _PAIR: Final = 0xA0761D6478BD642F
 
 
 class _Words(NamedTuple):
-    """The words, numbers and marks of a text in order: hashes, lengths, how many are numbers."""
+    """Words, numbers and marks of a text: hashes in order, all characters, how many are numbers."""
 
     hashes: NDArray[np.uint64]
-    lengths: Ints
+    characters: int
     numbers: int
 
 
@@ -95,7 +95,8 @@ def _words(text: str) -> _Words:
     starts = np.flatnonzero(np.concatenate([edge, apart]) & in_words)
     ends = np.flatnonzero(np.concatenate([apart, edge]) & in_words) + 1
     hashes = _hashes(codes, starts, ends)
-    return _Words(hashes, ends - starts, int((kinds[starts] == _DIGIT).sum()))
+    numbers = int((kinds[starts] == _DIGIT).sum())
+    return _Words(hashes, int((ends - starts).sum()), numbers)
 
 
 def _hashes(codes: NDArray[np.unsignedinteger], starts: Ints, ends: Ints) -> NDArray[np.uint64]:
@@ -190,7 +191,7 @@ def _shape(text: str, words: _Words) -> list[float]:
         float(np.log1p(control)),
         float(min(questions, 5)),
         len(np.unique(words.hashes)) / count,
-        float(words.lengths.sum()) / count,
+        words.characters / count,
     ]
 
 

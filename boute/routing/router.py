@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -24,7 +24,7 @@ from boute.files import read_bytes, write_bytes
 from boute.routing.features import BUCKETS, SHAPE_NAMES, hashed_ngrams, shape_features
 from boute.workload.arrays import Floats
 
-__all__ = ["SCHEMA_VERSION", "Kind", "Router", "standardise"]
+__all__ = ["QUERY_HEADERS", "SCHEMA_VERSION", "Kind", "Router", "standardise"]
 
 SCHEMA_VERSION: Final = 2
 MAX_BYTES: Final = 16 * 2**20
@@ -32,6 +32,12 @@ MAX_BYTES: Final = 16 * 2**20
 FURTHEST: Final = 4.0
 
 Kind = Literal["text", "features", "given"]
+
+QUERY_HEADERS: Final[Mapping[Kind, str]] = {
+    "given": "x-boute-score",
+    "features": "x-boute-features",
+}
+"""Where a served router finds what it scores, if that is not the text of the request."""
 
 
 class _Header(Document):

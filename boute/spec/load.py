@@ -11,10 +11,11 @@ from typing import Any, Final
 from boute.documents import load_document
 from boute.errors import SpecError
 from boute.files import read_bytes, sha256_of
-from boute.profiles.catalog import card_path
-from boute.spec.model import Spec
+from boute.profiles.catalog import card_path, load_gpu
+from boute.profiles.gpu import GpuCard
+from boute.spec.model import GpuSupply, Spec
 
-__all__ = ["load_spec", "rebase_spec", "resolve", "spec_hash"]
+__all__ = ["gpu_card", "load_spec", "rebase_spec", "resolve", "spec_hash"]
 
 _DATA_FILES: Final = (
     ("workload", "trace"),
@@ -33,6 +34,14 @@ def resolve(name: str, folder: Path) -> Path:
     """A file named in a spec: absolute, or relative to the spec's folder."""
     path = Path(os.path.expanduser(name))
     return path if path.is_absolute() else folder / path
+
+
+def gpu_card(name: str, supply: GpuSupply, folder: Path) -> GpuCard:
+    """The card of a GPU type of a spec, with the spec's own size of a node. Raise ProfileError."""
+    card = load_gpu(supply.card or name, folder)
+    if supply.node_gpus is None:
+        return card
+    return card.model_copy(update={"node_gpus": supply.node_gpus})
 
 
 def spec_hash(spec: Spec, folder: Path) -> str:

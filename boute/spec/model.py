@@ -65,6 +65,11 @@ class ServedBy(Document):
     model: str | None = Field(default=None, description="name of the model at the endpoint")
     api_key_env: str | None = Field(default=None, description="variable with the endpoint's key")
 
+    @property
+    def on_devices(self) -> bool:
+        """Whether the engine loads weights and runs on the pool's GPUs."""
+        return self.engine in ("vllm", "vllm-process", "ray-llm")
+
     @model_validator(mode="after")
     def _belongs_together(self) -> ServedBy:
         if (self.engine == "openai") != (self.base_url is not None):

@@ -6,7 +6,6 @@ are rewritten to where the cluster finds them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +14,18 @@ from typing import Any, Final
 from boute.deployments.engines.settings import EngineSettings
 from boute.deployments.fleet import BuildArguments, Fleet, load_fleet, pool_settings
 from boute.deployments.keys import load_keys
-from boute.deployments.live import LiveConfig, live_config
+from boute.deployments.live import LiveConfig, live_config, plan_hashes
 from boute.deployments.options import ServingOptions
 from boute.documents import dump_yaml
 from boute.files import read_bytes, sha256_of
-from boute.plan.diff import deployed_part
 from boute.plan.model import Plan, PlannedModel
 from boute.plan.store import plan_text
 from boute.profiles import catalog
 from boute.profiles.gpu import GpuCard
 from boute.routing.router import Router
-from boute.spec.load import resolve
+from boute.spec.load import gpu_card, resolve
 
-__all__ = ["OWN_DEVICES", "Bundle", "make_bundle"]
-
-OWN_DEVICES: Final = ("vllm", "vllm-process", "ray-llm")
-"""Engines that load weights and run on the pool's GPUs."""
+__all__ = ["Bundle", "make_bundle"]
 
 PLAN: Final = "plan.yaml"
 ROUTER: Final = "router.npz"
@@ -103,11 +98,7 @@ def make_bundle(
     files[OPTIONS] = dump_yaml(options.model_dump(mode="json", exclude_defaults=True)).encode()
     # Prices and cards are read where they are here, and named as they are there.
     live = live_config(fleet.plan, fleet.folder, keys).model_copy(
-        update={
-            "plan_hash": sha256_of(plan_text(plan)),
-            "fleet_hash": sha256_of(json.dumps(deployed_part(plan), sort_keys=True)),
-            "routing": plan.routing,
-        }
+        update={**plan_hashes(plan), "routing": plan.routing}
     )
     identity = sha256_of(live.fleet_hash, files[OPTIONS], files.get(ROUTER, b""))[:10]
     return Bundle(files, plan, options, live, pool_settings(fleet), cards, identity)
@@ -115,13 +106,9 @@ def make_bundle(
 
 def _cards(fleet: Fleet) -> dict[str, GpuCard]:
     """The card of each GPU type in use, with the plan's own size of a node."""
-    found = {}
-    for name in {pool.gpu for pool in fleet.plan.pools}:
-        supply = fleet.plan.spec.gpus[name]
-        card = catalog.load_gpu(supply.card or name, fleet.folder)
-        nodes = {} if supply.node_gpus is None else {"node_gpus": supply.node_gpus}
-        found[name] = card.model_copy(update=nodes)
-    return found
+    gpus = fleet.plan.spec.gpus
+    used = {pool.gpu for pool in fleet.plan.pools}
+    return {name: gpu_card(name, gpus[name], fleet.folder) for name in used}
 
 
 def _card_files(fleet: Fleet) -> dict[str, bytes]:
@@ -183,7 +170,7 @@ def _with_weights(
     model: PlannedModel, folder: Path, weights: Callable[[PlannedModel, Path], str]
 ) -> PlannedModel:
     served_by = model.served_by
-    if served_by.folder is None or served_by.engine not in OWN_DEVICES:
+    if served_by.folder is None or not served_by.on_devices:
         return model
     there = weights(model, resolve(served_by.folder, folder).absolute())
     return model.model_copy(update={"served_by": served_by.model_copy(update={"folder": there})})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Final
 
-from boute.deployments.emit.bundle import OWN_DEVICES, Bundle
+from boute.deployments.emit.bundle import Bundle
 from boute.errors import PlanError
 
 __all__ = ["default_image", "dockerfile", "ray_version"]
@@ -38,7 +38,7 @@ def dockerfile(bundle: Bundle) -> str:
     vendors = {
         bundle.cards[pool.gpu].vendor
         for pool in bundle.plan.pools
-        if bundle.settings[pool.name].served_by.engine in OWN_DEVICES
+        if bundle.settings[pool.name].served_by.on_devices
     }
     for vendor, reason in (
         ("amd", "Ray has no official image for AMD GPUs"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from boute.deployments.emit.bundle import OWN_DEVICES, Bundle
+from boute.deployments.emit.bundle import Bundle
 from boute.errors import PlanError
 from boute.plan.model import Pool
 from boute.profiles.gpu import GpuCard
@@ -47,7 +47,7 @@ def pods_of(bundle: Bundle) -> list[Pods]:
     found: dict[tuple[str, int], Pods] = {}
     for pool in bundle.plan.pools:
         served_by = bundle.settings[pool.name].served_by
-        if served_by.engine not in OWN_DEVICES:
+        if not served_by.on_devices:
             continue
         card = bundle.cards[pool.gpu]
         gpus, pods = _shape(pool, card, served_by)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from boute.deployments.cluster import APPLICATION, IMPORT_PATH
+from boute.deployments.cluster import application_config
 from boute.deployments.emit.bundle import Bundle
 
 __all__ = ["serve_config"]
@@ -17,17 +17,9 @@ __all__ = ["serve_config"]
 
 def serve_config(bundle: Bundle, folder: str) -> dict[str, Any]:
     """The config when the bundle's files are in `folder` on every node."""
-    live = bundle.live_in(folder).model_dump(mode="json")
+    mine = application_config(bundle.arguments(folder), bundle.live_in(folder))
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": bundle.options.host, "port": bundle.options.port},
-        "applications": [
-            {
-                "name": APPLICATION,
-                "route_prefix": "/",
-                "import_path": IMPORT_PATH,
-                "args": bundle.arguments(folder).model_dump(mode="json", exclude_none=True),
-                "deployments": [{"name": "Ingress", "user_config": live}],
-            }
-        ],
+        "applications": [mine],
     }

@@ -44,8 +44,18 @@ def vllm_arguments(settings: EngineSettings) -> dict[str, Any]:
         "distributed_executor_backend": "uni" if gpus == 1 else "mp",
     }
     if settings.device == "cpu":
-        # Compiling takes a minute, and the default cache is a whole number of GiB.
-        arguments |= {"enforce_eager": True, "kv_cache_memory_bytes": CPU_KV_CACHE_BYTES}
+        arguments |= {
+            # Compiling takes a minute, and the default cache is a whole number of GiB.
+            "enforce_eager": True,
+            "kv_cache_memory_bytes": CPU_KV_CACHE_BYTES,
+            # There is no device to keep busy: every token would only come one step later.
+            "async_scheduling": False,
+        }
+        if settings.cores < 1:
+            arguments |= {
+                "worker_cls": "boute.deployments.engines.slot.SlotWorker",
+                "additional_config": {"cores": settings.cores},
+            }
     else:
         arguments["gpu_memory_utilization"] = engine.gpu_memory_utilization
     arguments |= settings.served_by.args
@@ -60,8 +70,8 @@ def vllm_arguments(settings: EngineSettings) -> dict[str, Any]:
 
 def engine_env(settings: EngineSettings) -> dict[str, str]:
     """Environment that has to be there before the engine's libraries are imported."""
-    if settings.served_by.engine in ("openai", "simulated"):
-        return {}
+    if not settings.served_by.on_devices:
+        return dict(settings.served_by.env)
     environment = {"VLLM_NO_USAGE_STATS": "1"}
     if settings.weights_from is not None and Path(settings.weights_from).is_absolute():
         environment["HF_HUB_OFFLINE"] = "1"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -24,6 +23,7 @@ from boute.deployments.engines.arguments import command_line, engine_env, vllm_a
 from boute.deployments.engines.base import Answer, EngineError, EngineRequest
 from boute.deployments.engines.openai import OpenAIEngine
 from boute.deployments.engines.settings import EngineSettings
+from boute.deployments.engines.vllm_api import warm_up
 
 __all__ = ["ProcessEngine"]
 
@@ -71,11 +71,7 @@ class ProcessEngine:
             if monotonic() > deadline_s:
                 raise EngineError(f"vLLM's server is not up after {START_S:g} s: {self._tail}")
             await asyncio.sleep(POLL_S)
-        body = {"prompt": [0], "max_tokens": 2, "ignore_eos": True}
-        request = EngineRequest("/v1/completions", json.dumps(body).encode(), "warm-up")
-        answer = await self._relay.answer(request)
-        if answer.status != 200:
-            raise EngineError(f"vLLM did not answer a first request: {answer.body.decode()}")
+        await warm_up(self._relay, self._settings.model)
 
     async def check(self) -> None:
         """Raise EngineError unless the server lives and says that it is healthy."""

@@ -7,16 +7,14 @@ one, and it finds or makes a placement group for the workers.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Final
 
 from boute.deployments.engines.arguments import engine_env, vllm_arguments
-from boute.deployments.engines.base import Answer, EngineError, EngineRequest
+from boute.deployments.engines.base import EngineError
 from boute.deployments.engines.settings import EngineSettings
-from boute.deployments.engines.vllm import warm_up
-from boute.deployments.engines.vllm_api import Handler, VLLMHandlers, registry_text
+from boute.deployments.engines.vllm_api import Handler, HandlersEngine, VLLMHandlers, warm_up
 
 __all__ = ["RayLLMEngine"]
 
@@ -25,21 +23,21 @@ _ITS_OWN: Final = frozenset({"model", "served_model_name", "distributed_executor
 _WORKER_CPUS: Final = 0.5
 
 
-class RayLLMEngine:
+class RayLLMEngine(HandlersEngine):
     """One LLMServer of Ray Serve LLM. Ray has to be running."""
 
+    who = "Ray Serve LLM"
+
     def __init__(self, settings: EngineSettings) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._server: Any = None
-        self._handlers: VLLMHandlers | None = None
 
     async def start(self) -> None:
         """Load the model, which blocks the event loop, and answer a first request.
 
         Raise EngineError where it does not come up.
         """
-        for name, value in engine_env(self._settings).items():
-            os.environ.setdefault(name, value)
+        self._set_environment()
         from ray.llm._internal.serve.core.configs.openai_api_models import (
             ChatCompletionRequest,
             CompletionRequest,
@@ -53,13 +51,13 @@ class RayLLMEngine:
             raise EngineError(f"Ray Serve LLM does not start: {error}") from error
         self._server = server
         self._handlers = VLLMHandlers(
-            "Ray Serve LLM",
+            self.who,
             {
                 "/v1/chat/completions": (ChatCompletionRequest, _handler(self._server.chat)),
                 "/v1/completions": (CompletionRequest, _handler(self._server.completions)),
             },
         )
-        await warm_up(self._handlers, self._settings.model)
+        await warm_up(self, self._settings.model)
 
     async def check(self) -> None:
         """Raise EngineError unless its engine is healthy."""
@@ -74,29 +72,12 @@ class RayLLMEngine:
         """Sequences that vLLM is working on or has queued."""
         return 0 if self._server is None else int(self._vllm().get_num_unfinished_requests())
 
-    async def metrics(self) -> str:
-        """vLLM's own metrics."""
-        return registry_text()
-
     async def stop(self) -> None:
         """End vLLM's core and its workers."""
         if self._server is not None:
             engine = self._vllm()
             self._server = self._handlers = None
             engine.shutdown()
-
-    async def answer(self, request: EngineRequest) -> Answer:
-        """The whole answer."""
-        return await self._running().answer(request)
-
-    def stream(self, request: EngineRequest) -> AsyncGenerator[Answer | bytes]:
-        """The events, as vLLM makes them."""
-        return self._running().stream(request)
-
-    def _running(self) -> VLLMHandlers:
-        if self._handlers is None:
-            raise EngineError("Ray Serve LLM is not running")
-        return self._handlers
 
     def _vllm(self) -> Any:
         # It has no other door to the count of requests, nor to the end of the engine.

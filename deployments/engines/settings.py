@@ -10,8 +10,7 @@ from pydantic import Field
 from boute.documents import Document
 from boute.errors import PlanError
 from boute.plan.model import Plan, Pool
-from boute.profiles.catalog import load_gpu
-from boute.spec.load import resolve
+from boute.spec.load import gpu_card, resolve
 from boute.spec.model import Engine, ServedBy
 
 __all__ = ["EngineSettings", "Pace", "engine_settings"]
@@ -31,8 +30,8 @@ class Pace(Document):
 class EngineSettings(Document):
     """One pool's engine.
 
-    `weights_from` is a folder or a Hugging Face id. `accelerator_type` is Ray's name of the GPU
-    type. `pace` is there for the simulated engine alone.
+    `weights_from` is a folder or a Hugging Face id. `cores` is the part of a core that a CPU is.
+    `accelerator_type` is Ray's name of the GPU type. `pace` is of the simulated engine alone.
     """
 
     pool: str
@@ -43,6 +42,7 @@ class EngineSettings(Document):
     weights: Literal["bf16", "fp8", "int4"]
     kv_cache: Literal["bf16", "fp8"]
     device: Literal["gpu", "cpu"]
+    cores: float = 1.0
     accelerator_type: str | None
     tensor_parallel: int
     pipeline_parallel: int
@@ -53,13 +53,13 @@ class EngineSettings(Document):
 def engine_settings(plan: Plan, pool: Pool, folder: Path, *, pace: Pace | None) -> EngineSettings:
     """The settings of one pool; `folder` is the plan's. Raise PlanError or ProfileError."""
     member = next(model for model in plan.models if model.name == pool.model)
-    card = load_gpu(plan.spec.gpus[pool.gpu].card or pool.gpu, folder)
+    card = gpu_card(pool.gpu, plan.spec.gpus[pool.gpu], folder)
     served_by = member.served_by
     weights_from = member.huggingface_id
     if served_by.folder is not None:
         # Absolute, because a replica runs in another folder than whoever starts it.
         weights_from = str(resolve(served_by.folder, folder).absolute())
-    if weights_from is None and served_by.engine in ("vllm", "vllm-process", "ray-llm"):
+    if weights_from is None and served_by.on_devices:
         raise PlanError(
             f"nothing says where the weights of {member.name} are",
             where=f"models.{member.name}.served_by.folder",
@@ -74,6 +74,7 @@ def engine_settings(plan: Plan, pool: Pool, folder: Path, *, pace: Pace | None) 
         weights=member.weights,
         kv_cache=member.kv_cache,
         device="cpu" if card.vendor == "cpu" else "gpu",
+        cores=card.cores,
         accelerator_type=card.ray_accelerator_type,
         tensor_parallel=pool.tensor_parallel,
         pipeline_parallel=pool.pipeline_parallel,

@@ -7,40 +7,37 @@ are those of its server, because its serving classes answer.
 
 from __future__ import annotations
 
-import json
-import os
 from argparse import Namespace
-from collections.abc import AsyncGenerator
 from typing import Any, NoReturn
 
-from boute.deployments.engines.arguments import command_line, engine_env, vllm_arguments
-from boute.deployments.engines.base import Answer, EngineError, EngineRequest
+from boute.deployments.engines.arguments import command_line, vllm_arguments
+from boute.deployments.engines.base import EngineError
 from boute.deployments.engines.settings import EngineSettings
-from boute.deployments.engines.vllm_api import VLLMHandlers, registry_text
+from boute.deployments.engines.vllm_api import HandlersEngine, VLLMHandlers, warm_up
 from boute.errors import PlanError
 
-__all__ = ["VLLMEngine", "parse_arguments", "warm_up"]
+__all__ = ["VLLMEngine", "parse_arguments"]
 
 
-class VLLMEngine:
+class VLLMEngine(HandlersEngine):
     """One AsyncLLM and what answers in front of it."""
 
+    who = "vLLM"
+
     def __init__(self, settings: EngineSettings) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._engine: Any = None
-        self._handlers: VLLMHandlers | None = None
 
     async def start(self) -> None:
         """Load the model, which blocks the event loop, and answer a first request.
 
         Raise PlanError for arguments that vLLM refuses, EngineError where it does not come up.
         """
-        for name, value in engine_env(self._settings).items():
-            os.environ.setdefault(name, value)
+        self._set_environment()
         args = parse_arguments(self._settings)
         self._engine = _engine(self._settings, args)
         self._handlers = await _handlers(self._engine, args)
-        await warm_up(self._handlers, self._settings.model)
+        await warm_up(self, self._settings.model)
 
     async def check(self) -> None:
         """Raise EngineError unless the core is alive."""
@@ -57,28 +54,11 @@ class VLLMEngine:
         """Sequences that vLLM is working on or has queued."""
         return 0 if self._engine is None else int(self._engine.get_num_unfinished_requests())
 
-    async def metrics(self) -> str:
-        """vLLM's own metrics."""
-        return registry_text()
-
     async def stop(self) -> None:
         """End the core and its workers."""
         engine, self._engine, self._handlers = self._engine, None, None
         if engine is not None:
             engine.shutdown()
-
-    async def answer(self, request: EngineRequest) -> Answer:
-        """The whole answer."""
-        return await self._running().answer(request)
-
-    def stream(self, request: EngineRequest) -> AsyncGenerator[Answer | bytes]:
-        """The events, as vLLM makes them."""
-        return self._running().stream(request)
-
-    def _running(self) -> VLLMHandlers:
-        if self._handlers is None:
-            raise EngineError("vLLM is not running")
-        return self._handlers
 
 
 def parse_arguments(settings: EngineSettings) -> Namespace:
@@ -98,15 +78,6 @@ def parse_arguments(settings: EngineSettings) -> Namespace:
         raise _refused(settings, str(error)) from error
     assert isinstance(args, Namespace)
     return args
-
-
-async def warm_up(handlers: VLLMHandlers, model: str) -> None:
-    """Answer one request; raise EngineError if that fails."""
-    body = {"model": model, "prompt": [0], "max_tokens": 2, "ignore_eos": True}
-    request = EngineRequest("/v1/completions", json.dumps(body).encode(), "warm-up")
-    answer = await handlers.answer(request)
-    if answer.status != 200:
-        raise EngineError(f"vLLM did not answer a first request: {answer.body.decode()}")
 
 
 def _engine(settings: EngineSettings, args: Namespace) -> Any:
@@ -140,7 +111,7 @@ async def _handlers(engine: Any, args: Namespace) -> VLLMHandlers:
     await init_app_state(engine, state, args, await engine.get_supported_tasks())
     chat, completion = state.openai_serving_chat, state.openai_serving_completion
     return VLLMHandlers(
-        "vLLM",
+        VLLMEngine.who,
         {
             "/v1/chat/completions": (ChatCompletionRequest, chat.create_chat_completion),
             "/v1/completions": (CompletionRequest, completion.create_completion),

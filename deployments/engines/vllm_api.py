@@ -9,17 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
-from boute.deployments.engines.base import Answer, EngineError, EngineRequest, OpenAIPath
+from boute.deployments.engines.arguments import engine_env
+from boute.deployments.engines.base import (
+    Answer,
+    Backend,
+    EngineError,
+    EngineRequest,
+    OpenAIPath,
+)
+from boute.deployments.engines.settings import EngineSettings
 from boute.deployments.engines.sse import stream_of
 
-__all__ = ["Handler", "VLLMHandlers", "registry_text"]
+__all__ = ["Handler", "HandlersEngine", "VLLMHandlers", "warm_up"]
 
 # What a handler makes of a request: the events of a stream, or an answer, or an error response.
 Handler = Callable[[Any], Awaitable["AsyncGenerator[str] | BaseModel"]]
@@ -75,12 +84,48 @@ class VLLMHandlers:
         return Answer(status, bytes(JSONResponse(fields).body))
 
 
-def registry_text() -> str:
-    """vLLM's figures in Prometheus' text format."""
-    from prometheus_client import generate_latest
-    from vllm.v1.metrics.prometheus import get_prometheus_registry
+class HandlersEngine:
+    """What engines with vLLM in their own process have in common; `_handlers` once they started."""
 
-    return generate_latest(get_prometheus_registry()).decode()
+    who: ClassVar[str]
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._handlers: VLLMHandlers | None = None
+
+    async def metrics(self) -> str:
+        """vLLM's own metrics, in Prometheus' text format."""
+        from prometheus_client import generate_latest
+        from vllm.v1.metrics.prometheus import get_prometheus_registry
+
+        return generate_latest(get_prometheus_registry()).decode()
+
+    async def answer(self, request: EngineRequest) -> Answer:
+        """The whole answer."""
+        return await self._running().answer(request)
+
+    def stream(self, request: EngineRequest) -> AsyncGenerator[Answer | bytes]:
+        """The events, as vLLM makes them."""
+        return self._running().stream(request)
+
+    def _running(self) -> VLLMHandlers:
+        if self._handlers is None:
+            raise EngineError(f"{self.who} is not running")
+        return self._handlers
+
+    def _set_environment(self) -> None:
+        """Before vLLM is imported; what the process has already stays."""
+        for name, value in engine_env(self._settings).items():
+            os.environ.setdefault(name, value)
+
+
+async def warm_up(backend: Backend, model: str) -> None:
+    """Have vLLM answer one request; raise EngineError if that fails."""
+    body = {"model": model, "prompt": [0], "max_tokens": 2, "ignore_eos": True}
+    request = EngineRequest("/v1/completions", json.dumps(body).encode(), "warm-up")
+    answer = await backend.answer(request)
+    if answer.status != 200:
+        raise EngineError(f"vLLM did not answer a first request: {answer.body.decode()}")
 
 
 def _read(request: EngineRequest, model: type[BaseModel]) -> BaseModel:

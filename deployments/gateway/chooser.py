@@ -22,7 +22,7 @@ from boute.deployments.gateway.pools import PoolOrder
 from boute.deployments.live import LiveConfig
 from boute.deployments.options import KeyLimits
 from boute.errors import nearest
-from boute.routing.router import Router
+from boute.routing.router import QUERY_HEADERS, Router
 
 __all__ = ["MAX_ATTEMPTS", "ROUTED", "Attempt", "Choice", "Chooser"]
 
@@ -141,7 +141,7 @@ class Chooser:
             return None
         if router.kind == "text":
             return None if text is None else float(router.score([text])[0])
-        name = "x-boute-score" if router.kind == "given" else "x-boute-features"
+        name = QUERY_HEADERS[router.kind]
         given = headers.get(name.encode())
         if given is None:
             return None

@@ -1,16 +1,18 @@
 """The whole loop on this machine: train, measure, plan, serve, replay, compare.
 
-    python examples/tiny/loop.py --out out/tiny [--quick] [--load 0.1 0.3 0.5 0.7]
+    python examples/tiny/loop.py --out out/tiny [--quick] [--load 0.3 0.5 0.7]
 
 Each step is a command that a user could have typed, and is printed before it runs. Steps whose
 results are there already are left out, so a run that was stopped goes on; `--quick` goes through
-everything with untrained models and a few requests.
+everything with untrained models and a few requests. The last thing printed is a table of what was
+predicted and what was measured at each load; it stays in `predicted_measured.md` and `.json`.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import json
 import os
 import re
@@ -29,8 +31,8 @@ import yaml
 HERE: Final = Path(__file__).resolve().parent
 MODELS: Final = ("small", "medium", "large")
 SPEC: Final = HERE / "boute.yaml"
-LOADS: Final = (0.1, 0.3, 0.5, 0.7)
-BENCH_REQUESTS: Final = 400
+LOADS: Final = (0.3, 0.5, 0.7)
+BENCH_REQUESTS: Final = 800
 
 
 def main() -> None:
@@ -42,7 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     out = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    spec = spec_for(out)
+    spec = written(out / "boute.yaml", spec_of(out))
     if not (out / "trace.csv").exists():
         quick = ["--quick"] if arguments.quick else []
         run([sys.executable, str(HERE / "train.py"), "--out", str(out), *quick])
@@ -52,34 +54,46 @@ def main() -> None:
     evaluations = 8 if arguments.quick else 48
     boute("optimize", spec, "--out", out / "plans", "--evaluations", evaluations)
     plan = chosen(out / "plans" / "plans")
-    requests = 20 if arguments.quick else BENCH_REQUESTS
-    rows = [replay(out, plan, load, requests) for load in arguments.load]
+    requests = 6 if arguments.quick else BENCH_REQUESTS
+    traces = slices(out / "trace.csv", len(arguments.load), requests)
+    with serving(plan) as url:
+        rows = [
+            replay(url, plan, load, trace)
+            for load, trace in zip(arguments.load, traces, strict=True)
+        ]
     (out / "predicted_measured.json").write_text(json.dumps(rows, indent=2) + "\n")
+    table = markdown(rows)
+    (out / "predicted_measured.md").write_text(table)
+    print(table)
 
 
-def spec_for(out: Path, **changes: Any) -> Path:
-    """The spec of this folder, beside what was made, with parts replaced."""
+def spec_of(out: Path) -> dict[str, Any]:
+    """The spec of this folder, as it reads beside what was made."""
     text = SPEC.read_text("utf-8").replace("../../out/tiny/", "")
-    spec = yaml.safe_load(
-        text.replace("cpu-core.yaml", os.path.relpath(HERE / "cpu-core.yaml", out))
-    )
-    path = out / f"{changes.pop('file', 'boute')}.yaml"
-    path.write_text(yaml.safe_dump(spec | changes, sort_keys=False))
+    card = os.path.relpath(HERE / "cpu-slot.yaml", out)
+    spec: dict[str, Any] = yaml.safe_load(text.replace("cpu-slot.yaml", card))
+    return spec
+
+
+def written(path: Path, spec: dict[str, Any]) -> Path:
+    """A spec in a file."""
+    path.write_text(yaml.safe_dump(spec, sort_keys=False))
     return path
 
 
 def measure(out: Path, name: str, *, minutes: float) -> None:
     """Serve one model alone, through the ingress that it will have, and time its steps."""
-    models = [m for m in yaml.safe_load(SPEC.read_text("utf-8"))["models"] if m["name"] == name]
-    alone = json.loads(json.dumps(models).replace("../../out/tiny/", ""))
-    spec = spec_for(out, file=f"{name}-alone", models=alone, measured=[], targets={})
+    family = spec_of(out)
+    models = [model for model in family["models"] if model["name"] == name]
+    alone = family | {"models": models, "measured": [], "targets": {}}
+    spec = written(out / f"{name}-alone.yaml", alone)
     plans = out / f"{name}-alone"
     boute("optimize", spec, "--out", plans, "--sampler", "sobol", "--evaluations", 4)
     plan = chosen(plans / "plans")
     with serving(plan) as url:
         boute(
             *("profile", "measure", url, "--model", name),
-            *("--gpu", HERE / "cpu-core.yaml", "--card", out / "models" / name / "card.yaml"),
+            *("--gpu", HERE / "cpu-slot.yaml", "--card", out / "models" / name / "card.yaml"),
             *("--longest", 256, "--minutes", minutes, "--out", out / "measured.yaml"),
         )
 
@@ -95,26 +109,47 @@ def chosen(plans: Path) -> Path:
     return max(sorted(plans.glob("plan-*.yaml")), key=shares)
 
 
-def replay(out: Path, plan: Path, load: float, requests: int) -> dict[str, Any]:
-    """Serve a plan and replay the trace at a share of what its busiest pool carries."""
+def slices(trace: Path, count: int, requests: int) -> list[Path]:
+    """Parts of a trace, one after the other, so that no load sees the queries of another."""
+    with trace.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    paths = []
+    for number in range(count):
+        part = rows[number * requests : (number + 1) * requests]
+        paths.append(trace.with_name(f"trace-{number + 1}.csv"))
+        with paths[-1].open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([header, *part])
+    return paths
+
+
+def replay(url: str, plan: Path, load: float, trace: Path) -> dict[str, Any]:
+    """Replay a trace at a share of what the plan's busiest pool carries."""
     utilisation = float(yaml.safe_load(plan.read_text("utf-8"))["predicted"]["utilisation"])
-    with serving(plan) as url:
-        said = boute(
-            *("bench", url, "--plan", plan, "--rate-scale", f"{load / utilisation:.4f}"),
-            *(
-                "--max-requests",
-                requests,
-                "--warmup",
-                8,
-                "--check",
-                "last-word",
-                "--max-tokens",
-                200,
-            ),
-            *("--out", out / f"replay-{load:g}.jsonl", "--json"),
-            captured=True,
-        )
+    said = boute(
+        *("bench", url, "--plan", plan, "--trace", trace),
+        *("--rate-scale", f"{load / utilisation:.4f}", "--warmup", 8),
+        *("--check", "last-word", "--max-tokens", 200),
+        *("--out", trace.with_suffix(".jsonl"), "--json"),
+        captured=True,
+    )
     return {"load": load, **json.loads(said)}
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """Predicted, measured and the error of each metric, a column a load."""
+    shown = [
+        f"| {row['load']:.0%} of capacity, {row['request_rate']:.1f} requests/s " for row in rows
+    ]
+    lines = ["| predicted / measured " + "".join(shown) + "|", "|---" * (len(rows) + 1) + "|"]
+    for compared in zip(*(row["comparison"] for row in rows), strict=True):
+        cells = []
+        for one in compared:
+            pair = f"{one['predicted']:.3g} / {one['measured']:.3g}"
+            # Of shares and quality the error is in points.
+            said = "" if one["error"] is None else f" ({one['error']:+.1%})"
+            cells.append(f"| {pair}{said} ")
+        lines.append(f"| {compared[0]['metric']} " + "".join(cells) + "|")
+    return "\n".join(lines) + "\n"
 
 
 @contextlib.contextmanager

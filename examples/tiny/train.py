@@ -33,8 +33,8 @@ MATRIX_LEARNING_RATE: Final = 0.02
 OTHER_LEARNING_RATE: Final = 3e-3
 WARMUP_STEPS: Final = 30
 DECAY_SHARE: Final = 0.4  # of the steps, at the end
-QUALITY_ROWS: Final = 2000
-TRACE_REQUESTS: Final = 1200
+QUALITY_ROWS: Final = 4000
+TRACE_REQUESTS: Final = 2400
 TRACE_RATE_PER_S: Final = 4.0
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from boute.deployments.engines.settings import EngineSettings, Pace
+from boute.deployments.record import RequestRecord
 from boute.performance import step
 from boute.spec.model import Engine, ServedBy
 
@@ -18,6 +19,29 @@ CHAT_TEMPLATE = (
     "assistant: "
 )
 CONTEXT = 512
+
+
+@pytest.fixture(scope="session")
+def record() -> RequestRecord:
+    """A streamed request that was answered in full: TTFT 0.5 s, then 4 tokens in 2 s."""
+    return RequestRecord(
+        request_id="r",
+        arrival_unix_s=1_760_000_000.123456,
+        model="small",
+        pool="small-l4",
+        plan="plan-01",
+        score=0.5,
+        asked_model="boute",
+        status=200,
+        ttft_s=0.5,
+        e2e_s=2.5,
+        input_tokens=10,
+        output_tokens=5,
+        stream=True,
+        attempts=1,
+        outcome="ok",
+        prompt="a secret\u2028question",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -16,25 +16,6 @@ from boute.deployments.record import RequestRecord
 from boute.errors import OutputError
 from boute.workload.readers import read_trace
 
-RECORD = RequestRecord(
-    request_id="r",
-    arrival_unix_s=1_760_000_000.123456,
-    model="small",
-    pool="small-l4",
-    plan="plan-01",
-    score=0.5,
-    asked_model="boute",
-    status=200,
-    ttft_s=0.5,
-    e2e_s=2.5,
-    input_tokens=10,
-    output_tokens=5,
-    stream=True,
-    attempts=1,
-    outcome="ok",
-    prompt="a secret\u2028question",
-)
-
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
@@ -47,11 +28,11 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_line_a_request(tmp_path: Path) -> None:
+def test_a_line_a_request(record: RequestRecord, tmp_path: Path) -> None:
     path = tmp_path / "logs" / "access.jsonl"
     log = AccessLog(path, prompts=False)
-    log.write(RECORD)
-    log.write(replace(RECORD, request_id="s", outcome="timeout", status=504))
+    log.write(record)
+    log.write(replace(record, request_id="s", outcome="timeout", status=504))
     log.close()
     log.close()
     first, second = lines(path)
@@ -75,35 +56,37 @@ def test_a_line_a_request(tmp_path: Path) -> None:
     assert (second["request_id"], second["input_tokens"]) == ("s", None)
 
 
-def test_prompts_only_when_asked_for(tmp_path: Path) -> None:
+def test_prompts_only_when_asked_for(record: RequestRecord, tmp_path: Path) -> None:
     log = AccessLog(tmp_path / "a.jsonl", prompts=True)
-    log.write(RECORD)
+    log.write(record)
     log.close()
-    assert lines(tmp_path / "a.jsonl")[0]["prompt"] == RECORD.prompt
+    assert lines(tmp_path / "a.jsonl")[0]["prompt"] == record.prompt
 
 
-def test_no_path_no_log(tmp_path: Path) -> None:
+def test_no_path_no_log(record: RequestRecord, tmp_path: Path) -> None:
     log = AccessLog(None, prompts=False)
-    log.write(RECORD)
+    log.write(record)
     log.close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_lines_are_written_before_the_log_is_closed(tmp_path: Path) -> None:
+def test_lines_are_written_before_the_log_is_closed(record: RequestRecord, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     log = AccessLog(path, prompts=False)
-    log.write(RECORD)
+    log.write(record)
     until(lambda: len(lines(path)) == 1)
     log.close()
 
 
-def test_a_file_that_was_renamed_is_followed_by_a_new_one(tmp_path: Path) -> None:
+def test_a_file_that_was_renamed_is_followed_by_a_new_one(
+    record: RequestRecord, tmp_path: Path
+) -> None:
     path = tmp_path / "a.jsonl"
     log = AccessLog(path, prompts=False)
-    log.write(RECORD)
+    log.write(record)
     until(lambda: path.exists() and len(lines(path)) == 1)
     path.rename(tmp_path / "a.1.jsonl")
-    log.write(replace(RECORD, request_id="s"))
+    log.write(replace(record, request_id="s"))
     log.close()
     assert [line["request_id"] for line in lines(path)] == ["s"]
     assert [line["request_id"] for line in lines(tmp_path / "a.1.jsonl")] == ["r"]
@@ -115,26 +98,28 @@ def test_a_log_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path) -
         AccessLog(tmp_path / "file" / "a.jsonl", prompts=False)
 
 
-def test_a_log_that_cannot_be_written_later_costs_lines_and_nothing_else(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_later_costs_lines_and_nothing_else(
+    record: RequestRecord, tmp_path: Path
+) -> None:
     path = tmp_path / "logs" / "a.jsonl"
     log = AccessLog(path, prompts=False)
     path.unlink()
     path.parent.rmdir()
-    log.write(RECORD)
+    log.write(record)
     until(lambda: not log._waiting)
     path.parent.mkdir()
-    log.write(replace(RECORD, request_id="s"))
+    log.write(replace(record, request_id="s"))
     log.close()
     assert "s" in [line["request_id"] for line in lines(path)]
 
 
-def test_the_log_is_a_trace(tmp_path: Path) -> None:
+def test_the_log_is_a_trace(record: RequestRecord, tmp_path: Path) -> None:
     """In the order in which requests end, with some that were not answered."""
     rng = np.random.default_rng(0)
     arrival_s = 1_760_000_000.0 + np.sort(rng.uniform(0.0, 100.0, 50)).round(6)
     records = [
         replace(
-            RECORD,
+            record,
             request_id=str(i),
             arrival_unix_s=float(arrival_s[i]),
             e2e_s=float(rng.uniform(0.1, 30.0)),
@@ -164,10 +149,12 @@ def test_the_log_is_a_trace(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full device")
-def test_a_full_disk_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_is_logged_once(
+    record: RequestRecord, caplog: pytest.LogCaptureFixture
+) -> None:
     log = AccessLog(Path("/dev/full"), prompts=False)
-    log.write(RECORD)
+    log.write(record)
     until(lambda: not log._waiting)
-    log.write(RECORD)
+    log.write(record)
     log.close()
     assert [record.levelname for record in caplog.records] == ["ERROR"]

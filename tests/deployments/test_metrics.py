@@ -15,23 +15,6 @@ from boute.deployments.record import RequestRecord
 from boute.plan.model import Routing
 
 POOLS = [("small", "small-l4"), ("large", "large-h100")]
-RECORD = RequestRecord(
-    request_id="r",
-    arrival_unix_s=1.0,
-    model="small",
-    pool="small-l4",
-    plan="plan-01",
-    score=0.5,
-    asked_model="boute",
-    status=200,
-    ttft_s=0.5,
-    e2e_s=2.5,
-    input_tokens=10,
-    output_tokens=5,
-    stream=True,
-    attempts=1,
-    outcome="ok",
-)
 
 
 def live(plan: str = "plan-01", **changes: Any) -> LiveConfig:
@@ -77,12 +60,12 @@ SMALL = {"model": "small", "pool": "small-l4", "plan": "plan-01"}
 LARGE = {"model": "large", "pool": "large-h100", "plan": "plan-01"}
 
 
-def test_a_request_that_is_answered(metrics: IngressMetrics) -> None:
+def test_a_request_that_is_answered(record: RequestRecord, metrics: IngressMetrics) -> None:
     metrics.routed("plan-01", 0.3, 1e-4)
     metrics.started(**SMALL)
     assert value(metrics, "boute_num_requests_running", **SMALL) == 1
     metrics.first_token(**SMALL, ttft_s=0.5)
-    metrics.finished(RECORD)
+    metrics.finished(record)
     expected = {
         "boute_num_requests_running": 0,
         "boute_time_to_first_token_seconds_sum": 0.5,
@@ -98,46 +81,54 @@ def test_a_request_that_is_answered(metrics: IngressMetrics) -> None:
     assert value(metrics, "boute_routing_seconds_count", plan="plan-01") == 1
 
 
-def test_a_request_too_slow_for_the_plan_is_no_goodput(metrics: IngressMetrics) -> None:
+def test_a_request_too_slow_for_the_plan_is_no_goodput(
+    record: RequestRecord, metrics: IngressMetrics
+) -> None:
     metrics.started(**SMALL)
-    metrics.finished(replace(RECORD, e2e_s=3.5))
+    metrics.finished(replace(record, e2e_s=3.5))
     assert value(metrics, "boute_request_success_total", **SMALL) == 1
     assert value(metrics, "boute_goodput_total", **SMALL) == 0
 
 
 @pytest.mark.parametrize("outcome", ["client_error", "engine_error", "timeout", "cancelled"])
-def test_a_request_that_fails(metrics: IngressMetrics, outcome: Any) -> None:
+def test_a_request_that_fails(record: RequestRecord, metrics: IngressMetrics, outcome: Any) -> None:
     metrics.started(**SMALL)
-    metrics.finished(replace(RECORD, outcome=outcome))
+    metrics.finished(replace(record, outcome=outcome))
     assert value(metrics, "boute_request_failure_total", **SMALL, outcome=outcome) == 1
     assert value(metrics, "boute_request_success_total", **SMALL) == 0
     assert value(metrics, "boute_e2e_request_latency_seconds_count", **SMALL) == 0
     assert value(metrics, "boute_num_requests_running", **SMALL) == 0
 
 
-def test_a_request_that_falls_back_runs_in_one_pool_at_a_time(metrics: IngressMetrics) -> None:
+def test_a_request_that_falls_back_runs_in_one_pool_at_a_time(
+    record: RequestRecord, metrics: IngressMetrics
+) -> None:
     metrics.started(**SMALL)
     metrics.fallback("small-l4", "large-h100", "plan-01")
     assert value(metrics, "boute_num_requests_running", **SMALL) == 0
     assert value(metrics, "boute_num_requests_running", **LARGE) == 1
-    metrics.finished(replace(RECORD, model="large", pool="large-h100"))
+    metrics.finished(replace(record, model="large", pool="large-h100"))
     assert value(metrics, "boute_num_requests_running", **LARGE) == 0
     moved = {"from_pool": "small-l4", "to_pool": "large-h100", "plan": "plan-01"}
     assert value(metrics, "boute_fallback_total", **moved) == 1
 
 
-def test_what_had_no_pool_is_counted_as_refused_alone(metrics: IngressMetrics) -> None:
+def test_what_had_no_pool_is_counted_as_refused_alone(
+    record: RequestRecord, metrics: IngressMetrics
+) -> None:
     before = values(metrics)
-    metrics.finished(replace(RECORD, model=None, pool=None, outcome="refused", status=429))
+    metrics.finished(replace(record, model=None, pool=None, outcome="refused", status=429))
     assert values(metrics) == before
     metrics.refused("key_rate")
     assert value(metrics, "boute_refused_total", reason="key_rate") == 1
 
 
-def test_another_plan_replaces_the_gauges_and_keeps_the_counters(metrics: IngressMetrics) -> None:
+def test_another_plan_replaces_the_gauges_and_keeps_the_counters(
+    record: RequestRecord, metrics: IngressMetrics
+) -> None:
     metrics.started(**SMALL)
     metrics.reconfigure(live("plan-02", quality=0.9))
-    metrics.finished(RECORD)
+    metrics.finished(record)
     assert value(metrics, "boute_request_success_total", **SMALL) == 1
     assert value(metrics, "boute_num_requests_running", **SMALL) == 0
     assert value(metrics, "boute_quality_estimate", plan="plan-01") is None

@@ -57,13 +57,15 @@ def test_with_ray_s_executor_each_gpu_is_a_bundle_behind_the_replica_s_own() -> 
 @pytest.mark.parametrize(
     ("changes", "cpus"),
     [
-        ({"device": "cpu"}, 1),
+        ({"device": "cpu"}, 4),
+        ({"device": "cpu", "cores": 0.25, "pipeline_parallel": 1}, 0.5),
+        ({"device": "cpu", "cores": 0.3}, 2),
         ({"served_by": ServedBy(engine="simulated")}, 0),
         ({"served_by": ServedBy(engine="openai", base_url="http://x/v1")}, 0),
     ],
-    ids=["a core", "simulated", "an endpoint"],
+    ids=["cores", "slots", "whole cores beyond one, as Ray wants", "simulated", "an endpoint"],
 )
-def test_what_needs_no_gpu_takes_none(changes: dict[str, Any], cpus: int) -> None:
+def test_what_needs_no_gpu_takes_none(changes: dict[str, Any], cpus: float) -> None:
     assert placement(settings_of(**changes)) == {"ray_actor_options": {"num_cpus": cpus}}
 
 

@@ -6,34 +6,18 @@ import pytest
 
 from boute.deployments.record import RequestRecord
 
-RECORD = RequestRecord(
-    request_id="r",
-    arrival_unix_s=1.0,
-    model="m",
-    pool="p",
-    plan="plan",
-    score=0.5,
-    asked_model="boute",
-    status=200,
-    ttft_s=0.5,
-    e2e_s=2.5,
-    input_tokens=10,
-    output_tokens=5,
-    stream=True,
-    attempts=1,
-    outcome="ok",
-)
 
-
-def test_the_first_token_is_not_in_the_time_of_the_others() -> None:
-    assert RECORD.tpot_s == 0.5
+def test_the_first_token_is_not_in_the_time_of_the_others(record: RequestRecord) -> None:
+    assert record.tpot_s == 0.5
 
 
 @pytest.mark.parametrize(
     "changes", [{"ttft_s": None}, {"output_tokens": 1}, {"output_tokens": None}]
 )
-def test_one_token_or_none_has_no_time_between(changes: dict[str, None]) -> None:
-    assert replace(RECORD, **changes).tpot_s is None
+def test_one_token_or_none_has_no_time_between(
+    record: RequestRecord, changes: dict[str, None]
+) -> None:
+    assert replace(record, **changes).tpot_s is None
 
 
 @pytest.mark.parametrize(
@@ -46,12 +30,14 @@ def test_one_token_or_none_has_no_time_between(changes: dict[str, None]) -> None
         ({"e2e": 2.4}, False),
     ],
 )
-def test_goodput_meets_every_limit(limits: dict[str, float], within: bool) -> None:
-    assert RECORD.within(limits) is within
-    assert not replace(RECORD, outcome="timeout").within(limits)
+def test_goodput_meets_every_limit(
+    record: RequestRecord, limits: dict[str, float], within: bool
+) -> None:
+    assert record.within(limits) is within
+    assert not replace(record, outcome="timeout").within(limits)
 
 
-def test_what_is_not_seen_is_not_held_against_an_answer() -> None:
-    whole = replace(RECORD, ttft_s=None, stream=False)
+def test_what_is_not_seen_is_not_held_against_an_answer(record: RequestRecord) -> None:
+    whole = replace(record, ttft_s=None, stream=False)
     assert whole.within({"ttft": 0.1, "tpot": 0.1, "e2e": 3.0})
     assert not whole.within({"e2e": 2.0})

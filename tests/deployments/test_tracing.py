@@ -14,25 +14,6 @@ pytest.importorskip("opentelemetry.sdk")
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-RECORD = RequestRecord(
-    request_id="r",
-    arrival_unix_s=1_760_000_000.0,
-    model="small",
-    pool="small-l4",
-    plan="plan-01",
-    score=0.5,
-    asked_model="boute",
-    status=200,
-    ttft_s=0.5,
-    e2e_s=2.5,
-    input_tokens=10,
-    output_tokens=5,
-    stream=True,
-    attempts=1,
-    outcome="ok",
-    prompt="a secret",
-)
-
 
 def span_of(record: RequestRecord) -> ReadableSpan:
     exporter = InMemorySpanExporter()
@@ -43,8 +24,8 @@ def span_of(record: RequestRecord) -> ReadableSpan:
     return span
 
 
-def test_a_span_a_request() -> None:
-    span = span_of(RECORD)
+def test_a_span_a_request(record: RequestRecord) -> None:
+    span = span_of(record)
     assert (span.start_time, span.end_time) == (
         1_760_000_000_000_000_000,
         1_760_000_002_500_000_000,
@@ -60,21 +41,21 @@ def test_a_span_a_request() -> None:
     assert span.status.is_unset
 
 
-def test_the_parent_is_the_client_s() -> None:
+def test_the_parent_is_the_client_s(record: RequestRecord) -> None:
     trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-    span = span_of(replace(RECORD, traceparent=f"00-{trace}-{parent}-01"))
+    span = span_of(replace(record, traceparent=f"00-{trace}-{parent}-01"))
     assert span.parent is not None
     assert f"{span.context.trace_id:032x}" == trace
     assert f"{span.parent.span_id:016x}" == parent
 
 
 @pytest.mark.parametrize("header", ["", "nonsense", "00-0-0-01", "\0"])
-def test_a_wrong_traceparent_is_none(header: str) -> None:
-    assert span_of(replace(RECORD, traceparent=header)).parent is None
+def test_a_wrong_traceparent_is_none(record: RequestRecord, header: str) -> None:
+    assert span_of(replace(record, traceparent=header)).parent is None
 
 
-def test_what_failed_is_an_error() -> None:
-    span = span_of(replace(RECORD, outcome="timeout", model=None, score=None))
+def test_what_failed_is_an_error(record: RequestRecord) -> None:
+    span = span_of(replace(record, outcome="timeout", model=None, score=None))
     assert not span.status.is_ok
     assert not span.status.is_unset
     assert "boute.score" not in (span.attributes or {})

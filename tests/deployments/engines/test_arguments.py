@@ -46,10 +46,18 @@ def test_a_cpu_replica_keeps_to_one_core_and_does_not_compile(settings_of):
     assert arguments["enforce_eager"] is True
     assert arguments["kv_cache_memory_bytes"] == 128 * 2**20
     assert arguments["distributed_executor_backend"] == "uni"
+    assert arguments["async_scheduling"] is False
     assert "gpu_memory_utilization" not in arguments
+    assert "worker_cls" not in arguments
     environment = engine_env(settings)
     assert environment["OMP_NUM_THREADS"] == "1"
     assert environment["HF_HUB_OFFLINE"] == "1"
+
+
+def test_a_slot_of_a_core_is_held_to_it_by_its_worker(settings_of):
+    arguments = vllm_arguments(settings_of("vllm", weights_from="/models/tiny", cores=0.25))
+    assert arguments["worker_cls"] == "boute.deployments.engines.slot.SlotWorker"
+    assert arguments["additional_config"] == {"cores": 0.25}
 
 
 def test_four_bits_are_left_to_the_checkpoint(settings_of):
