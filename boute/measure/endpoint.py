@@ -26,6 +26,8 @@ __all__ = ["Endpoint", "connect"]
 TIMEOUT_S: Final = 300.0
 # Shorter than servers keep a connection (uvicorn 5 s), or a request meets one that is closing.
 KEEP_ALIVE_S: Final = 1.0
+# A server's own page, and the one on which boute's ingress shows those of all its engines.
+_METRICS: Final = ("/metrics", "/metrics/engines")
 _SHOWN_CHARACTERS: Final = 200
 
 
@@ -102,7 +104,9 @@ class Endpoint:
             break
         else:
             raise ServingError(f"refuses /completions: {refused}", where=self.base_url)
-        self.kv_tokens, self.engine = await self._kv_tokens(), await self._version()
+        pages = [await self._get_text(f"{self.base_url}{path}") for path in _METRICS]
+        self.kv_tokens = next(filter(None, map(_kv_tokens, pages)), None)
+        self.engine = await self._version() or next(filter(None, map(_engine, pages)), None)
 
     async def _find_model(self) -> None:
         data = await self._get_json(f"{self.base_url}/v1/models")
@@ -120,15 +124,6 @@ class Endpoint:
             )
         length = models[self._model].get("max_model_len")
         self.max_model_len = length if isinstance(length, int) else None
-
-    async def _kv_tokens(self) -> int | None:
-        """Room for KV cache, from vLLM's metrics."""
-        text = await self._get_text(f"{self.base_url}/metrics")
-        line = next((x for x in text.splitlines() if x.startswith("vllm:cache_config_info{")), "")
-        info = {name: int(value) for name, value in re.findall(r'(\w+)="(\d+)"', line)}
-        if "kv_cache_size_tokens" in info:
-            return info["kv_cache_size_tokens"]
-        return info.get("num_gpu_blocks", 0) * info.get("block_size", 0) or None
 
     async def _version(self) -> str | None:
         try:
@@ -222,6 +217,31 @@ async def connect(
         endpoint = Endpoint(session, base_url, model, vocab_size, seed)
         await endpoint.get_ready()
         yield endpoint
+
+
+def _kv_tokens(metrics: str) -> int | None:
+    """Room for KV cache, from vLLM's metrics; None where its replicas do not agree on one."""
+    rooms = set()
+    for info in _labels(metrics, "vllm:cache_config_info"):
+        numbers = {name: int(value) for name, value in info.items() if value.isdecimal()}
+        blocks = numbers.get("num_gpu_blocks", 0) * numbers.get("block_size", 0)
+        rooms.add(numbers.get("kv_cache_size_tokens", blocks))
+    return (rooms.pop() or None) if len(rooms) == 1 else None
+
+
+def _engine(metrics: str) -> str | None:
+    """Name and version of the engines behind boute's ingress, if they are all the same."""
+    found = {
+        f"{info.get('engine', '')} {info.get('version', '')}"
+        for info in _labels(metrics, "boute_engine_info")
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _labels(metrics: str, name: str) -> list[dict[str, str]]:
+    """The labels of each sample of one name in Prometheus' text format."""
+    lines = (line for line in metrics.splitlines() if line.startswith(f"{name}{{"))
+    return [dict(re.findall(r'(\w+)="([^"]*)"', line)) for line in lines]
 
 
 @contextmanager

@@ -94,11 +94,14 @@ class HandlersEngine:
         self._handlers: VLLMHandlers | None = None
 
     async def metrics(self) -> str:
-        """vLLM's own metrics, in Prometheus' text format."""
+        """vLLM's own metrics, in Prometheus' text format, and which vLLM it is."""
         from prometheus_client import generate_latest
+        from vllm import __version__
         from vllm.v1.metrics.prometheus import get_prometheus_registry
 
-        return generate_latest(get_prometheus_registry()).decode()
+        text = generate_latest(get_prometheus_registry()).decode()
+        info = f'boute_engine_info{{engine="{self.who}",version="{__version__}"}} 1.0'
+        return f"{text}# TYPE boute_engine_info gauge\n{info}\n"
 
     async def answer(self, request: EngineRequest) -> Answer:
         """The whole answer."""

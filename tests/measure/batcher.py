@@ -2,7 +2,7 @@
 
 Run as a program: it prints its port and serves until its standard input is closed. Options change
 what it takes and tells: `no-token-ids`, `no-ignore-eos`, `no-usage`, `no-metrics`, `no-models`,
-`no-completions`, `key`, `error-in-stream`.
+`no-completions`, `key`, `error-in-stream`. With `ingress` it tells as boute's ingress does.
 """
 
 from __future__ import annotations
@@ -89,15 +89,28 @@ async def models(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    if "no-metrics" in OPTIONS:
+    if "no-metrics" in OPTIONS or "ingress" in OPTIONS:
         raise web.HTTPNotFound
     return web.Response(
         text='# TYPE x gauge\nvllm:cache_config_info{block_size="16",num_gpu_blocks="40"} 1.0\n'
     )
 
 
+async def engine_metrics(request: web.Request) -> web.Response:
+    """Two replicas and their figures; `torn` ones are not alike."""
+    if "ingress" not in OPTIONS:
+        raise web.HTTPNotFound
+    sizes = (640, 320) if "torn" in OPTIONS else (640, 640)
+    text = "".join(
+        f'vllm:cache_config_info{{replica="{n}",kv_cache_size_tokens="{size}"}} 1.0\n'
+        f'boute_engine_info{{replica="{n}",engine="vLLM",version="{size}"}} 1.0\n'
+        for n, size in enumerate(sizes)
+    )
+    return web.Response(text=text)
+
+
 async def version(request: web.Request) -> web.Response:
-    if "no-metrics" in OPTIONS:
+    if "no-metrics" in OPTIONS or "ingress" in OPTIONS:
         raise web.HTTPNotFound
     return web.json_response({"version": "9.9"})
 
@@ -107,6 +120,7 @@ async def main() -> None:
     app.router.add_get("/v1/models", models)
     app.router.add_post("/v1/completions", completions)
     app.router.add_get("/metrics", metrics)
+    app.router.add_get("/metrics/engines", engine_metrics)
     app.router.add_get("/version", version)
     engine = app["engine"] = Engine()
     running = asyncio.create_task(engine.run())

@@ -48,6 +48,17 @@ def test_an_endpoint_need_not_tell_its_room(serve: Serve) -> None:
     assert endpoint.engine is None
 
 
+@pytest.mark.parametrize(
+    ("options", "room", "engine"),
+    [(["ingress"], 640, "vLLM 640"), (["ingress", "torn"], None, None)],
+)
+def test_engines_behind_an_ingress_are_asked_there(
+    serve: Serve, options: list[str], room: int | None, engine: str | None
+) -> None:
+    endpoint, _ = ask(serve(*options))
+    assert (endpoint.kv_tokens, endpoint.engine) == (room, engine)
+
+
 def test_requests_sent_together_share_steps(serve: Serve) -> None:
     async def run() -> list[Answer]:
         async with connect(serve(), "tiny", vocab_size=100, api_key=None, seed=0) as endpoint:

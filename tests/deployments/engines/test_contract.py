@@ -209,6 +209,8 @@ def test_figures_are_text(case):
     assert isinstance(figures, str)
     if case.real:
         assert "vllm:generation_tokens_total" in figures
+    if case.engine.__class__.__name__ == "VLLMEngine":
+        assert 'boute_engine_info{engine="vLLM",version="' in figures
 
 
 def test_a_dead_engine_says_so(case):
