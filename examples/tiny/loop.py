@@ -32,7 +32,7 @@ HERE: Final = Path(__file__).resolve().parent
 MODELS: Final = ("small", "medium", "large")
 SPEC: Final = HERE / "boute.yaml"
 LOADS: Final = (0.3, 0.5, 0.7)
-BENCH_REQUESTS: Final = 800
+BENCH_REQUESTS: Final = 600
 
 
 def main() -> None:

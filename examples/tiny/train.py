@@ -34,7 +34,7 @@ OTHER_LEARNING_RATE: Final = 3e-3
 WARMUP_STEPS: Final = 30
 DECAY_SHARE: Final = 0.4  # of the steps, at the end
 QUALITY_ROWS: Final = 4000
-TRACE_REQUESTS: Final = 2400
+TRACE_REQUESTS: Final = 1800
 TRACE_RATE_PER_S: Final = 4.0
 
 
