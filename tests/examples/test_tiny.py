@@ -36,7 +36,8 @@ import json, sys
 from vllm import LLM, SamplingParams
 engine = LLM(
     sys.argv[1], dtype="bfloat16", max_model_len=256, max_num_seqs=4, enforce_eager=True,
-    distributed_executor_backend="uni", kv_cache_memory_bytes=128 << 20,
+    distributed_executor_backend="uni", kv_cache_memory_bytes=128 << 20, async_scheduling=False,
+    worker_cls="boute.deployments.engines.slot.SlotWorker", additional_config={"cores": 0.5},
 )
 chat = [{"role": "user", "content": sys.argv[2]}]
 reply = engine.chat(chat, SamplingParams(temperature=0, max_tokens=20), use_tqdm=False)[0]
@@ -157,7 +158,7 @@ def test_transformers_loads_a_folder_and_its_chat_template(
     assert torch.isfinite(model(torch.tensor([encoded["input_ids"]])).logits).all()
 
 
-def test_vllm_answers_with_a_folder(family: Path, tiny: SimpleNamespace) -> None:
+def test_vllm_answers_with_a_folder_on_a_slot(family: Path, tiny: SimpleNamespace) -> None:
     settings = {
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
