@@ -18,7 +18,9 @@ class Replica:
     batch passes `stages` of them. `kv_blocks` blocks of `block_size` tokens hold the KV cache.
     `idle_w` is what all `gpus` of the replica draw doing nothing. `latency_error` is the stated
     relative error of its times. `request_s` is what a request pays once before its first token,
-    whatever else runs: it was measured around the engine and is no part of the simulation.
+    whatever else runs: it was measured around the engine and is no part of the simulation. With
+    `async_scheduling` an engine of one stage schedules a step while the one before it runs, as vLLM
+    does on GPUs by default.
     """
 
     costs: NDArray[np.float64]
@@ -31,3 +33,4 @@ class Replica:
     idle_w: float
     latency_error: float = 0.0
     request_s: float = 0.0
+    async_scheduling: bool = False

@@ -36,6 +36,7 @@ __all__ = [
     "HEAD_SEQUENCE_S",
     "HEAD_WEIGHT_S",
     "LINEAR_TOKEN_S",
+    "MIXED_CONTEXT_S",
     "N_COSTS",
     "PAIR_J",
     "PAIR_S",
@@ -65,7 +66,8 @@ CONTEXT_J: Final = 13
 BUSY_W: Final = 14  # power above idle while the GPUs of the stage move bytes
 TOKEN_J: Final = 15  # what the arithmetic of a token draws beyond that
 SEQUENCE_J: Final = 16  # the same for the output head
-N_COSTS: Final = 17
+MIXED_CONTEXT_S: Final = 17  # what reading it costs more in a step that computes prompts too
+N_COSTS: Final = 18
 
 
 @kernel

@@ -155,13 +155,15 @@ def _new_pool(replica: Replica, replicas: int, requests: int) -> Pool:
     pool.requests["finish_s"] = np.inf
     pool.requests["replica"] = NOBODY
     pool.engines["free"] = replica.kv_blocks
+    pool.engines["given_back"] = replica.kv_blocks
     pool.engines["least_free"] = replica.kv_blocks
+    pool.engines["ahead"] = replica.async_scheduling and replica.stages == 1
     pool.engines["stages"] = replica.stages
     pool.engines["block_size"] = replica.block_size
     pool.engines["max_num_seqs"] = sequences
     pool.engines["max_num_batched_tokens"] = replica.max_num_batched_tokens
-    pool.engines["newest"] = NOBODY
-    pool.engines["partial"] = NOBODY
+    for nobody in ("newest", "partial", "done_last", "done_before"):
+        pool.engines[nobody] = NOBODY
     return pool
 
 

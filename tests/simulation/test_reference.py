@@ -20,6 +20,7 @@ REPLICAS = st.fixed_dictionaries(
         "block_size": st.sampled_from([1, 4, 16]),
         "max_num_seqs": st.sampled_from([1, 3, 8, 64]),
         "max_num_batched_tokens": st.sampled_from([4, 16, 50, 400]),
+        "async_scheduling": st.booleans(),
     }
 )
 
