@@ -169,6 +169,7 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
             workload.input_tokens[mine],
             simulated.output[mine],
             context.spec.workload.seed + 1 + place,  # the seed that simulate_fleet gives the pool
+            ready_s=pool.ready_s,
             first_process=process,
         )
         events += trace["traceEvents"]

@@ -79,7 +79,15 @@ def build_replica(
         idle_w=gpu.idle_w * tp * pp,
         latency_error=error,
         request_s=entry.times.request_s if entry is not None else 0.0,
+        async_scheduling=_scheduled_ahead(engine, gpu),
     )
+
+
+def _scheduled_ahead(engine: Engine, gpu: GpuCard) -> bool:
+    """What the spec says; else vLLM's default on GPUs and ours on CPUs."""
+    if engine.async_scheduling is None:
+        return gpu.vendor != "cpu"
+    return engine.async_scheduling
 
 
 def _kv_blocks(

@@ -201,7 +201,7 @@ def test_a_plan_is_evaluated_with_what_was_measured(context_with: Callable[..., 
     _, requests = run_reference(
         replica,
         3,
-        draw_candidates(len(workload), 3, context.spec.workload.seed + 1).tolist(),
+        draw_candidates(workload.arrival_s, 3, context.spec.workload.seed + 1).candidates.tolist(),
         workload.arrival_s.tolist(),
         workload.input_tokens.tolist(),
         workload.output_tokens[:, 0].tolist(),
