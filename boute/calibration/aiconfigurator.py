@@ -24,7 +24,7 @@ MIB = 2.0**20
 # Two norms that add to the residual, rotary, the write into the cache and the gated product, at
 # 2.4 us each with one token (LLMServingSim 5daddb2, profiler RTXPRO6000 and RTX4090).
 SMALL_KERNELS_US = 5 * 2.4
-# A cache that is read again stays in the L2 of a GPU when it is small, which it does not in a model.
+# A small cache that is read over and over stays in the L2 of a GPU, which it does not in a model.
 BEYOND_L2_BYTES = 256e6
 # Bounds between vLLM's own all-reduce kernels where every GPU reaches every other at full rate, by
 # the size of the group, and from where it leaves them to NCCL (csrc/custom_all_reduce.cuh).
@@ -74,7 +74,10 @@ def fit_aiconfigurator(gpu: GpuCard, tables: Tables, data: Path) -> Fit:
     rows = rows[rows.gemm_dtype == "fp8"]
     if len(rows) and gpu.fp8_tflops:
         fp8, residuals["fp8"] = fit_matrices(
-            rows, other, fp8=True, source=f"AIConfigurator 095f58a, {system}, vLLM {version} kernels"
+            rows,
+            other,
+            fp8=True,
+            source=f"AIConfigurator 095f58a, {system}, vLLM {version} kernels",
         )
     figures = _attention(root, tables.system, tables.vllm, gpu, residuals, source)
     if tables.newer is not None:
@@ -92,7 +95,8 @@ def _matrices(root: Path, system: str, version: str) -> pd.DataFrame:
     real = (gemm.n >= 1024) & (gemm.k >= 1024) & (gemm.k <= 16384) & (gemm.n * gemm.k >= 4e6)
     padded = (gemm.m <= 16) | (gemm.m % 8 == 0)
     gemm = gemm[real & padded & (gemm.m <= 16384)]
-    return gemm.groupby(["gemm_dtype", "m", "n", "k"], as_index=False).latency.min()
+    shape = ["gemm_dtype", "m", "n", "k"]
+    return gemm.groupby(shape, as_index=False)[["latency"]].min()
 
 
 def _attention(
@@ -211,9 +215,7 @@ def _piece(
     found = fit(predict, seconds, [8.0, 0.5], [1000.0, 2.0])
     before, now = residuals.get(name), residual(predict(found), seconds, source)
     residuals[name] = now if before is None else _joined([before, now])
-    return LinkPiece(
-        up_to_mib=limit, latency_us=shortened(found[0]), share=shortened(found[1])
-    )
+    return LinkPiece(up_to_mib=limit, latency_us=shortened(found[0]), share=shortened(found[1]))
 
 
 def _joined(parts: Sequence[Residual]) -> Residual:

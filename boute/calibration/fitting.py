@@ -34,13 +34,19 @@ class Fit:
 
 
 def fit(
-    predict: Callable[[Array], Array], seconds: Array, start: Sequence[float], upper: Sequence[float]
+    predict: Callable[[Array], Array],
+    seconds: Array,
+    start: Sequence[float],
+    upper: Sequence[float],
 ) -> Array:
     """Parameters that bring `predict` closest to `seconds` [n] on a logarithmic scale."""
     from scipy.optimize import least_squares
 
+    def apart(x: Array) -> Array:
+        return np.asarray(np.log(predict(x) / seconds))
+
     result = least_squares(
-        lambda x: np.log(predict(x) / seconds),
+        apart,
         start,
         loss="soft_l1",
         f_scale=0.1,

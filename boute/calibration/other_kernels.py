@@ -122,7 +122,9 @@ def fit_helix(gpu: GpuCard, folder: str, data: Path) -> Fit:
         if (shared := data / f"helix/llama2_70b/{folder}x{group}").exists()
         and (share := _helix_link(gpu, group, prompt[1:], shared)) > 0
     }
-    return Fit(source, bf16, links=links, residuals={"bf16": residual(predict(found), seconds, source)})
+    return Fit(
+        source, bf16, links=links, residuals={"bf16": residual(predict(found), seconds, source)}
+    )
 
 
 def _helix_link(gpu: GpuCard, group: int, alone: pd.DataFrame, folder: Path) -> float:

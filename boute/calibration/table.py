@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from boute.calibration.fitting import Fit, shortened
 from boute.calibration.other_kernels import HELIX, fit_helix, fit_llmservingsim, fit_vidur
 from boute.performance.coefficients import (
     CoefficientTable,
-    HostCoefficients,
     LinkPiece,
     MatrixCoefficients,
     StepCoefficients,
@@ -33,13 +33,13 @@ QUANTISE_US = 2.5
 def fit_all(data: Path) -> tuple[dict[str, Fit], list[str]]:
     """Fits by GPU type from whatever is in a data folder, and what is not there."""
     jobs: dict[str, Callable[[], Fit]] = {
-        name: lambda name=name, tables=tables: fit_aiconfigurator(_gpu(name), tables, data)  # type: ignore[misc]
+        name: partial(fit_aiconfigurator, load_gpu(name, Path()), tables, data)
         for name, tables in TABLES.items()
     }
-    jobs["rtx-4090"] = lambda: fit_llmservingsim(load_gpu("rtx-4090", Path()), data)
-    jobs["a40"] = lambda: fit_vidur(load_gpu("a40", Path()), data)
+    jobs["rtx-4090"] = partial(fit_llmservingsim, load_gpu("rtx-4090", Path()), data)
+    jobs["a40"] = partial(fit_vidur, load_gpu("a40", Path()), data)
     for name, folder in HELIX.items():
-        jobs[name] = lambda name=name, folder=folder: fit_helix(_gpu(name), folder, data)  # type: ignore[misc]
+        jobs[name] = partial(fit_helix, load_gpu(name, Path()), folder, data)
     fits, missing = {}, []
     for name, job in jobs.items():
         try:
@@ -49,14 +49,11 @@ def fit_all(data: Path) -> tuple[dict[str, Fit], list[str]]:
     return fits, missing
 
 
-def _gpu(name: str) -> object:
-    return load_gpu(name, Path())
+def fit_table(fits: Mapping[str, Fit], before: CoefficientTable) -> CoefficientTable:
+    """The whole file. Of the one before, the host and the errors stated by GPU type are kept.
 
-
-def fit_table(
-    fits: Mapping[str, Fit], before: CoefficientTable, host: HostCoefficients
-) -> CoefficientTable:
-    """The whole file. GPU types without kernels keep nothing but the errors stated for them."""
+    A GPU type of it that has no kernels takes the medians.
+    """
     pcie = {name for name in fits if load_gpu(name, Path()).interconnect.topology == "pcie"}
     links = {
         over_pcie: _median_links([f for name, f in fits.items() if (name in pcie) == over_pcie])
@@ -76,7 +73,7 @@ def fit_table(
     errors = before.default.model_dump(include={"tpot_error", "ttft_error", "error_source"})
     return CoefficientTable(
         fitted_on=str(datetime.date.today()),
-        host=host,
+        host=before.host,
         pcie_links=links[True],
         default=StepCoefficients(**{**default, "links": links[False], **errors}),
         gpus=gpus,

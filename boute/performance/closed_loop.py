@@ -115,7 +115,8 @@ def _lengths(load: Load) -> NDArray[np.int64]:
     place = (0.5 + index * np.array([0.7548776662466927, 0.5698402909980532])) % 1.0
     share = load.shortest + (load.longest - load.shortest) * place
     tokens = np.array([load.input_tokens, load.output_tokens])
-    return np.maximum(1, np.rint(tokens * share)).astype(np.int64)
+    lengths: NDArray[np.int64] = np.maximum(1, np.rint(tokens * share)).astype(np.int64)
+    return lengths
 
 
 @kernel
@@ -183,7 +184,7 @@ def _send(row: NDArray[np.int64], size: NDArray[np.int64], free_s: float) -> flo
     """A new request of a user; when the server, free from `free_s` on, has taken it in."""
     row[INPUT], row[OUTPUT] = size[0], size[1]
     row[PREFILLED], row[GENERATED], row[RUNNING] = 0, 0, 0
-    return free_s + ACCEPT_S + TOKENIZE_S * size[0]
+    return float(free_s + ACCEPT_S + TOKENIZE_S * size[0])
 
 
 @kernel

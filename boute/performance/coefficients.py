@@ -28,6 +28,7 @@ __all__ = [
     "coefficients_path",
     "load_coefficients",
     "load_host",
+    "load_table",
 ]
 
 Efficiency = Annotated[float, Field(gt=0, le=1.2)]
@@ -145,7 +146,7 @@ def load_coefficients(gpu_name: str, *, pcie: bool = False) -> StepCoefficients:
 
     `pcie` says that the GPUs of an unknown type meet over PCIe only.
     """
-    table = _table()
+    table = load_table()
     if gpu_name in table.gpus:
         return table.gpus[gpu_name]
     links = {"links": table.pcie_links} if pcie else {}
@@ -154,9 +155,10 @@ def load_coefficients(gpu_name: str, *, pcie: bool = False) -> StepCoefficients:
 
 def load_host() -> HostCoefficients:
     """The host's share of a step, the same for every GPU type."""
-    return _table().host
+    return load_table().host
 
 
 @cache
-def _table() -> CoefficientTable:
+def load_table() -> CoefficientTable:
+    """The shipped coefficients of every GPU type."""
     return load_document(coefficients_path(), CoefficientTable, error=ProfileError)
