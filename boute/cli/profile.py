@@ -1,14 +1,15 @@
-"""`boute profile`: what live engines show of the performance model; `measure` their step times."""
+"""`boute profile`: fit the performance model, check it, and measure the step times of an engine."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from boute.cli.api_key import api_key
+from boute.cli.profile_check import KvCache, Weights, check
+from boute.cli.profile_fit import fit
 
 if TYPE_CHECKING:
     from boute.measure.run import Measurement
@@ -19,22 +20,7 @@ __all__ = ["app"]
 # A stated error that calls for another measurement.
 FAR_OFF: Final = 0.3
 
-app = typer.Typer(help="Step times of live engines.", add_completion=False)
-
-
-class Weights(StrEnum):
-    """Number formats of weights."""
-
-    bf16 = "bf16"
-    fp8 = "fp8"
-    int4 = "int4"
-
-
-class KvCache(StrEnum):
-    """Number formats of the KV cache."""
-
-    bf16 = "bf16"
-    fp8 = "fp8"
+app = typer.Typer(help="The performance model: fit, check, measure.", add_completion=False)
 
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="An OpenAI endpoint, with or without /v1.")]
@@ -53,7 +39,7 @@ Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of prompts and le
 
 @app.callback()
 def group() -> None:
-    """Step times of live engines."""
+    """The performance model: fit it on kernels, check it on runs, measure a live engine."""
 
 
 @app.command("measure")
@@ -209,3 +195,7 @@ def _sizes(text: str) -> list[int]:
             mend="write 1,2,4,8",
         )
     return sizes
+
+
+app.command("check")(check)
+app.command("fit")(fit)

@@ -18,7 +18,7 @@ from boute.documents import Document, check_document
 from boute.errors import InfeasibleError, InputError, ProfileError
 from boute.files import read_text
 from boute.performance.build import build_replica
-from boute.performance.closed_loop import closed_loop
+from boute.performance.closed_loop import Load, closed_loop
 from boute.performance.coefficients import load_coefficients
 from boute.performance.steady import Steady
 from boute.profiles.catalog import load_gpu, load_model, model_names
@@ -91,7 +91,8 @@ def estimate_case(case: Case, folder: Path, *, model: ModelCard | None = None) -
     )
     if isinstance(replica, str):
         raise InfeasibleError(f"{model.name} on {case.tp * case.pp} x {gpu.name}: {replica}")
-    steady = closed_loop(replica, case.input_tokens, case.output_tokens, case.concurrency)
+    load = Load(case.input_tokens, case.output_tokens, case.concurrency)
+    steady = closed_loop(replica, load)
     known = load_coefficients(gpu.name)
     return Estimate(steady, known.tpot_error, known.ttft_error, known.error_source)
 

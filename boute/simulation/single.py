@@ -138,8 +138,9 @@ def _stretch(costs: Floats, engine: Engine, growth: Ints, steps: int, until_s: f
 def _mixed_step(requests: Records, costs: Floats, engine: Engine, due: Ints, growth: Ints) -> int:
     """Run one step of any kind and return how many prefills it completes.
 
-    With nothing to compute it waits for the step that runs. Preempting the newest until the rest have their blocks is what vLLM does one request after the
-    other: it preempts if and only if the sum of what is still needed exceeds what is free.
+    With nothing to compute it waits for the step that runs. Preempting the newest until the rest
+    have their blocks is what vLLM does one request after the other: it preempts if and only if the
+    sum of what is still needed exceeds what is free.
     """
     preempted = False
     while True:
