@@ -77,6 +77,7 @@ def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcom
         cost_per_million_tokens=price / 3600.0 * window_s / tokens * 1e6,
         energy_j_per_token=sum(pool.energy_j for pool in pools) / tokens,
         latency_error=max(load.replica.latency_error for load in simulated.loads),
+        energy_error=max(load.replica.energy_error for load in simulated.loads),
         verdict=max((pool.verdict for pool in pools), key=_WORSE.index),
         pools=pools,
     )

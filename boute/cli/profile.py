@@ -123,6 +123,7 @@ def _held_out(key: ReplicaKey, found: Measurement) -> HeldOut:
     """What the simulator says of the requests that the fit has not seen."""
     from boute.measure.held_out import compare
     from boute.performance.measured import measured_costs
+    from boute.performance.power import load_power
     from boute.performance.replica import Replica
     from boute.simulation.pool import simulate_pool
     from boute.spec.model import Engine
@@ -131,7 +132,7 @@ def _held_out(key: ReplicaKey, found: Measurement) -> HeldOut:
     # Where the endpoint does not tell its room, the burst is taken to have found enough.
     room = found.kv_tokens or int((burst.input_tokens + burst.output_tokens).sum())
     replica = Replica(
-        costs=measured_costs(found.times, 0.0),
+        costs=measured_costs(found.times, 0.0, load_power()),
         stages=key.pipeline_parallel,
         kv_blocks=-(-room // engine.block_size),
         block_size=engine.block_size,

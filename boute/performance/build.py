@@ -16,6 +16,7 @@ from boute.performance.coefficients import StepCoefficients, load_coefficients, 
 from boute.performance.energy import add_energy
 from boute.performance.measured import MeasuredEntry, ReplicaKey, find_entry, measured_costs
 from boute.performance.memory import KV_BYTES, WEIGHT_BYTES, kv_reason, memory_plan
+from boute.performance.power import load_power
 from boute.performance.replica import Replica
 from boute.performance.shapes import LayerShape, layer_shape, mean_context_share
 
@@ -66,7 +67,7 @@ def build_replica(
     if isinstance(kv_blocks, str):
         return kv_blocks
     if entry is not None:
-        costs = measured_costs(entry.times, (gpu.peak_w - gpu.idle_w) * tp)
+        costs = measured_costs(entry.times, (gpu.peak_w - gpu.idle_w) * tp, load_power(gpu.name))
         error = entry.held_out.stated_error
     else:
         known = load_coefficients(gpu.name, pcie=gpu.interconnect.topology == "pcie")
@@ -91,6 +92,7 @@ def build_replica(
         gpus=tp * pp,
         idle_w=gpu.idle_w * tp * pp,
         latency_error=error,
+        energy_error=load_power(gpu.name).error,
         request_s=entry.times.request_s if entry is not None else 0.0,
         async_scheduling=_scheduled_ahead(engine, gpu),
     )
@@ -169,7 +171,7 @@ def stage_costs(
     heads = model.num_attention_heads / tp
     costs[step.MIXED_S] = coefficients.mixed_tile_ps * 1e-12 * heads * layers
     token_s = float(costs[step.TOKEN_S] + costs[step.EXPERT_TOKEN_S])
-    add_energy(costs, (gpu.peak_w - gpu.idle_w) * tp, token_s=token_s)
+    add_energy(costs, (gpu.peak_w - gpu.idle_w) * tp, load_power(gpu.name), token_s=token_s)
     return costs
 
 

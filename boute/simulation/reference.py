@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from boute.performance.replica import Replica
 from boute.performance.step import (
+    BUSY_W,
     CONTEXT_J,
     CONTEXT_S,
     MIXED_CONTEXT_S,
@@ -229,6 +230,8 @@ class Engine:
             stage_s += costs[MIXED_CONTEXT_S] * batch.context
         stage_j = step_fixed_j(costs, tokens, sequences)
         stage_j += costs[PAIR_J] * batch.pairs + costs[CONTEXT_J] * batch.context
+        if batch.prefills:
+            stage_j += costs[BUSY_W] * costs[MIXED_CONTEXT_S] * batch.context
         self.joules += self.replica.stages * float(stage_j)
         now_s = self.clock
         for stage, free_s in enumerate(self.stage_free_s):

@@ -24,7 +24,7 @@ STATISTICS: Final = {"mean": np.mean, "p50": np.median, "p95": lambda x: np.perc
 
 @dataclass(frozen=True, eq=False)
 class Times:
-    """When each of N requests was first scheduled, had its first token and its last: seconds [N]."""
+    """Seconds [N] at which each request was first scheduled, had its first token and its last."""
 
     start_s: Floats
     first_s: Floats

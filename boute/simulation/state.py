@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from boute.compiled import kernel
 from boute.performance.step import (
+    BUSY_W,
     CONTEXT_J,
     CONTEXT_S,
     MIXED_CONTEXT_S,
@@ -165,7 +166,10 @@ def stage_s(costs: Floats, tokens: int, sequences: int, pairs: float, context: f
 def stage_j(costs: Floats, tokens: int, sequences: int, pairs: float, context: float) -> float:
     """Joules above idle of one stage of one step."""
     fixed_j = step_fixed_j(costs, float(tokens), float(sequences))
-    return float(fixed_j + costs[PAIR_J] * pairs + costs[CONTEXT_J] * context)
+    context_j = costs[CONTEXT_J]
+    if pairs > 0.0:
+        context_j += costs[BUSY_W] * costs[MIXED_CONTEXT_S]
+    return float(fixed_j + costs[PAIR_J] * pairs + context_j * context)
 
 
 @kernel
