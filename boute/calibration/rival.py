@@ -76,7 +76,7 @@ def aiconfigurator(run: Run) -> Prediction | str:
         except InputError:
             raise
         # Whatever goes wrong in there is a reason why there is no prediction.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             problem = str(error).split("\n", 1)[0]
             continue
         return Prediction(found.ttft / 1e3, found.tpot / 1e3, load=0.0)
