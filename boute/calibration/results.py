@@ -35,9 +35,13 @@ def read_vllm(data: Mapping[str, Any], given: Given, where: str) -> Loaded:
     if rate in ("inf", None) or not np.isfinite(float(rate)):
         at_once = whole(data, "max_concurrency", where=where, default=requests)
         at_once = min(at_once, requests)
-        load = Load(inputs, outputs, at_once, rounds=max(1, round(requests / at_once)))
-        if data.get("random_range_ratio") in (0, 0.0, None) and "input_lens" not in data:
-            load = replace(load, shortest=1.0, longest=1.0)
+        load = Load(
+            inputs,
+            outputs,
+            at_once,
+            rounds=max(1, round(requests / at_once)),
+            **_spread(data, requests),
+        )
     else:
         load = _poisson(float(rate), requests, inputs, outputs, data)
     return _one(
@@ -184,6 +188,14 @@ def _poisson(
             for found, mean in zip(lengths, (inputs, outputs), strict=True)
         ),
     )
+
+
+def _spread(data: Mapping[str, Any], requests: int) -> dict[str, float]:
+    """Shortest and longest over mean, of inputs and outputs together; all equal if not told."""
+    found = [_list(data, key, requests) for key in ("input_lens", "output_lens")]
+    shares = [lengths / lengths.mean() for lengths in found if lengths is not None]
+    together = np.concatenate(shares) if shares else np.ones(1)
+    return {"shortest": float(together.min()), "longest": float(together.max())}
 
 
 def _list(data: Mapping[str, Any], key: str, requests: int) -> np.ndarray[Any, Any] | None:

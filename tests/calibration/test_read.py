@@ -108,7 +108,12 @@ def test_vllm_bench_at_a_fixed_concurrency(tmp_path):
     assert isinstance(run.load, Load)
     assert (run.load.input_tokens, run.load.output_tokens) == (500, 100)
     assert (run.load.concurrency, run.load.rounds) == (8, 10)
+    assert (run.load.shortest, run.load.longest) == (1.0, 1.0)
     assert run.ttft_s == pytest.approx(0.05)
+    data = {**VLLM, "input_lens": [450, 550] * 40, "output_lens": [100] * 80}
+    (run,) = read_runs([written(tmp_path, data)], GIVEN).runs
+    assert isinstance(run.load, Load)
+    assert (run.load.shortest, run.load.longest) == pytest.approx((0.9, 1.1))
 
 
 def test_vllm_bench_at_a_rate_is_replayed(tmp_path):
