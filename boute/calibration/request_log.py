@@ -130,4 +130,4 @@ def _deployment(path: Path, given: Given) -> tuple[Given, Engine]:
         for name in ("max_num_seqs", "max_num_batched_tokens")
         if isinstance(kwargs.get(name), int)
     }
-    return deployed(told, str(path)), Engine(**limits)  # type: ignore[arg-type]
+    return deployed(told, str(path)), Engine(**limits)

@@ -35,9 +35,15 @@ def read_vllm(data: Mapping[str, Any], given: Given, where: str) -> Loaded:
     if rate in ("inf", None) or not np.isfinite(float(rate)):
         at_once = whole(data, "max_concurrency", where=where, default=requests)
         at_once = min(at_once, requests)
-        load = Load(inputs, outputs, at_once, rounds=max(1, round(requests / at_once)))
-        if data.get("random_range_ratio") in (0, 0.0, None) and "input_lens" not in data:
-            load = replace(load, shortest=1.0, longest=1.0)
+        shortest, longest = _spread(data, requests)
+        load = Load(
+            inputs,
+            outputs,
+            at_once,
+            rounds=max(1, round(requests / at_once)),
+            shortest=shortest,
+            longest=longest,
+        )
     else:
         load = _poisson(float(rate), requests, inputs, outputs, data)
     return _one(
@@ -184,6 +190,14 @@ def _poisson(
             for found, mean in zip(lengths, (inputs, outputs), strict=True)
         ),
     )
+
+
+def _spread(data: Mapping[str, Any], requests: int) -> tuple[float, float]:
+    """Shortest and longest over mean, of inputs and outputs together; all equal if not told."""
+    found = [_list(data, key, requests) for key in ("input_lens", "output_lens")]
+    shares = [lengths / lengths.mean() for lengths in found if lengths is not None]
+    together = np.concatenate(shares) if shares else np.ones(1)
+    return float(together.min()), float(together.max())
 
 
 def _list(data: Mapping[str, Any], key: str, requests: int) -> np.ndarray[Any, Any] | None:

@@ -171,7 +171,7 @@ def _completed(
         "attention": shortened(min(1.2, attention * scale)),
         "fp8": fp8.model_copy(update={"rate": shortened(min(1.2, fp8.rate * scale))}),
         **{name: shortened(value) for name, value in found.figures.items()},
-        "bf16": found.bf16,
+        "bf16": _launched(found.bf16, usual),
         "links": found.links or links,
         "source": found.source + "; the rest as default",
         "residuals": dict(found.residuals),
@@ -179,6 +179,13 @@ def _completed(
     if found.fp8 is not None:
         values["fp8"] = _fp8(found)
     return StepCoefficients(**{**values, **errors})
+
+
+def _launched(found: MatrixCoefficients, usual: MatrixCoefficients) -> MatrixCoefficients:
+    """With the usual launch where a fit could not tell one."""
+    return (
+        found if found.launch_us > 0.0 else found.model_copy(update={"launch_us": usual.launch_us})
+    )
 
 
 def _errors(before: CoefficientTable, name: str) -> dict[str, object]:

@@ -96,7 +96,7 @@ def check(
 
 def _show(found: Check) -> None:
     from boute.calibration.summary import KEYS, errors_of, groups, label, worst
-    from boute.cli.console import note, show
+    from boute.cli.console import note
 
     rows = found.headline
     others = [row for row in found.compared if row not in rows]
@@ -106,7 +106,7 @@ def _show(found: Check) -> None:
     for engine in dict.fromkeys(row.run.engine_name for row in others):
         same = [row for row in others if row.run.engine_name == engine]
         lines[f"apart: {engine}"] = errors_of(same)
-    show(_table(lines))
+    print(_table(lines))
     print("worst rows:")
     for row in worst(rows)[:5]:
         print(f"  {label(row.run)}: {_errors(row)}")

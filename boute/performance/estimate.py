@@ -67,9 +67,12 @@ def case_from(given: Mapping[str, object], *, where: str) -> Case:
     return check_document(filled, Case, where=where)
 
 
-def estimate_case(case: Case, folder: Path, *, model: ModelCard | None = None) -> Estimate:
+def estimate_case(
+    case: Case, folder: Path, *, model: ModelCard | None = None, asynchronous: bool = True
+) -> Estimate:
     """Predict one case; paths are relative to `folder`, and a `model` given stands for its name.
 
+    `asynchronous` says whether the engine schedules a step while the one before runs.
     Raises InputError for what cannot be understood and InfeasibleError for what cannot run.
     """
     model = model or find_model(case.model, folder)
@@ -88,10 +91,11 @@ def estimate_case(case: Case, folder: Path, *, model: ModelCard | None = None) -
         tensor_parallel=case.tp,
         pipeline_parallel=case.pp,
         max_model_len=case.input_tokens + case.output_tokens,
+        asynchronous=asynchronous,
     )
     if isinstance(replica, str):
         raise InfeasibleError(f"{model.name} on {case.tp * case.pp} x {gpu.name}: {replica}")
-    load = Load(case.input_tokens, case.output_tokens, case.concurrency)
+    load = Load(case.input_tokens, case.output_tokens, case.concurrency, asynchronous=asynchronous)
     steady = closed_loop(replica, load)
     known = load_coefficients(gpu.name)
     return Estimate(steady, known.tpot_error, known.ttft_error, known.error_source)
