@@ -188,7 +188,7 @@ def fit_memory(data: Path) -> float:
     slower = by_clock.time_s[clock >= 0.4].max() / by_clock.time_s.iloc[-1]
     print(
         f"{'h100-sxm':12} bound by memory: {static:.2f} does not follow the clock; power off by "
-        f"{off.mean():.1%} over {len(clock)} clocks, time at most {slower - 1:.0%} longer from 0.4 on"
+        f"{off.mean():.1%} over {len(clock)} clocks, time at most {slower - 1:.0%} longer"
     )
     return static
 

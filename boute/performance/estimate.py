@@ -87,11 +87,10 @@ def estimate_case(
         model,
         gpu,
         ModelChoice(name=model.name, weights=case.weights, kv_cache=case.kv_cache),
-        vllm_engine(gpu),
+        vllm_engine(gpu).model_copy(update={"async_scheduling": asynchronous}),
         tensor_parallel=case.tp,
         pipeline_parallel=case.pp,
         max_model_len=case.input_tokens + case.output_tokens,
-        asynchronous=asynchronous,
     )
     if isinstance(replica, str):
         raise InfeasibleError(f"{model.name} on {case.tp * case.pp} x {gpu.name}: {replica}")

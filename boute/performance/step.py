@@ -9,7 +9,8 @@ equal decode steps in closed form:
     seconds = step_fixed_s(costs, tokens, sequences) + costs[PAIR_S] * pairs
               + costs[CONTEXT_S] * context
 
-and likewise for joules. `costs` is one float64 array [N_COSTS] for one pipeline stage, made by
+and likewise for joules; where prompts are computed a token of context takes MIXED_CONTEXT_S more.
+`costs` is one float64 array [N_COSTS] for one pipeline stage, made by
 `boute.performance.build`; a batch passes every stage of the replica. Matrix multiplications follow
 a roofline with a rounded knee: between the time of the arithmetic and the time of reading the
 weights stands their 4-norm, which is 19% above either where the two are equal. All-reduces take
@@ -126,7 +127,7 @@ def _device_s(costs: NDArray[np.float64], tokens: float, sequences: float) -> fl
         # Tokens pick experts evenly: a share 1 - (1 - k/E)^tokens of them is read.
         touched = 1.0 - math.exp(costs[EXPERT_LOG_MISS] * tokens)
         seconds += _roofline_s(costs[EXPERT_TOKEN_S] * tokens, costs[EXPERT_WEIGHT_S] * touched)
-    seconds += costs[MIXED_S] * sequences * (tokens - sequences)
+    seconds += costs[MIXED_S] * sequences * max(0.0, tokens - sequences)
     if 0.0 < costs[LINK_A_TOKENS] < tokens:
         seconds += costs[LINK_A_S] + costs[LINK_A_TOKEN_S] * tokens
     if 0.0 < costs[LINK_B_TOKENS] < tokens:

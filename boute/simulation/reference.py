@@ -70,7 +70,8 @@ class Batch:
     start_s: float
     decodes: list[Request] = field(default_factory=list)
     prefills: list[tuple[Request, int]] = field(default_factory=list)
-    sampled: list[tuple[Request, int]] = field(default_factory=list)
+    sampled: list[Request] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)  # how often each had been preempted
     pairs: float = 0.0
     context: float = 0.0
     stage_s: float = 0.0
@@ -219,7 +220,8 @@ class Engine:
         if request.unfinished == 0:
             request.scheduled += 1
             request.decoding = True
-            batch.sampled.append((request, request.preemptions))
+            batch.sampled.append(request)
+            batch.turns.append(request.preemptions)
 
     def _launch(self, batch: Batch) -> None:
         costs = self.replica.costs
@@ -246,8 +248,8 @@ class Engine:
 
     def _collect(self, batch: Batch) -> None:
         self.clock = max(self.clock, batch.stage_end_s[-1])
-        for request, preemptions in batch.sampled:
-            if request.preemptions > preemptions and not self.asynchronous:
+        for request, turn in zip(batch.sampled, batch.turns, strict=True):
+            if request.preemptions > turn and not self.asynchronous:
                 continue  # preempted meanwhile
             request.generated += 1
             if request.generated == 1:
