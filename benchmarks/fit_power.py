@@ -35,6 +35,8 @@ from boute.profiles.model import ModelCard
 from boute.simulation.pool import simulate_pool
 from boute.spec.model import Engine, ModelChoice
 
+__all__ = ["fit"]
+
 Array = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parent.parent
 ARGONNE = {"Nvidia A100 GPU": "a100-40gb", "Nvidia H100 GPU": "h100-sxm"}
@@ -48,11 +50,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--write", action="store_true", help="write profiles/power.yaml")
     options = parser.parse_args()
-    shares = {name: fit_shares(name, options.data) for name in ARGONNE.values()}
-    clocks = {name: fit_clock(name, options.data) for name in PERSEUS}
-    table = made(shares, clocks, fit_memory(options.data))
+    table = fit(options.data)
     if options.write:
         write_text(power_path(), dump_yaml(table.model_dump(mode="json")))
+
+
+def fit(data: Path) -> PowerTable:
+    """The whole table, from what is below a data folder; prints the residuals."""
+    shares = {name: fit_shares(name, data) for name in ARGONNE.values()}
+    clocks = {name: fit_clock(name, data) for name in PERSEUS}
+    return made(shares, clocks, fit_memory(data))
 
 
 def fit_shares(name: str, data: Path) -> tuple[float, float, float, int]:

@@ -6,8 +6,9 @@ requests run and wait over time, both told from when each was first scheduled an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,11 @@ from boute.simulation.pool import simulate_pool
 __all__ = ["Agreement", "RequestLog", "Times", "replay"]
 
 Floats = NDArray[np.float64]
-STATISTICS: Final = {"mean": np.mean, "p50": np.median, "p95": lambda x: np.percentile(x, 95.0)}
+STATISTICS: Final[dict[str, Callable[[Floats], Any]]] = {
+    "mean": np.mean,
+    "p50": np.median,
+    "p95": lambda values: np.percentile(values, 95.0),
+}
 
 
 @dataclass(frozen=True, eq=False)
