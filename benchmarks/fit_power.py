@@ -15,6 +15,7 @@ import argparse
 import datetime
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,16 @@ PERSEUS = {"a100-80gb": ("a100_sxm", 1410.0), "a40": ("a40", 1480.0)}  # the A40
 H100_TOP_MHZ = 1785.0  # it the power limit holds the clock
 
 
+class Shares(NamedTuple):
+    """`weights` and `cache`, the mean and the worst error of a row left out, and the rows."""
+
+    weights: float
+    cache: float
+    error: float
+    worst: float
+    rows: int
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
@@ -62,8 +73,8 @@ def fit(data: Path) -> PowerTable:
     return made(shares, clocks, fit_memory(data))
 
 
-def fit_shares(name: str, data: Path) -> tuple[float, float, float, int]:
-    """`weights` and `cache`, the error of rows left out, and how many rows there are."""
+def fit_shares(name: str, data: Path) -> Shares:
+    """From the rows of one GPU type."""
     gpu = load_gpu(name, Path())
     frame = pd.read_csv(data / "argonne_llm_inference_bench/power_results_fig16ab.csv")
     frame = frame[frame.Hardware.map(ARGONNE.get) == name]
@@ -86,7 +97,7 @@ def fit_shares(name: str, data: Path) -> tuple[float, float, float, int]:
         f"{fitted.mean():.1%} over {len(y)} rows, {np.mean(errors):.1%} left out, "
         f"{np.max(errors):.1%} at worst"
     )
-    return float(found[0]), float(found[1]), float(np.mean(errors)), len(y)
+    return Shares(*map(float, (*found, np.mean(errors), np.max(errors))), len(y))
 
 
 def solve(x: Array, y: Array, scale: Array) -> Array:
@@ -201,33 +212,28 @@ def fit_memory(data: Path) -> float:
 
 
 def made(
-    shares: dict[str, tuple[float, float, float, int]],
+    shares: dict[str, Shares],
     clocks: dict[str, tuple[float, float]],
     memory_static: float,
 ) -> PowerTable:
     """The table: what was measured by GPU type, the means of the measured types elsewhere."""
-    weights, cache = (float(np.mean([part[i] for part in shares.values()])) for i in (0, 1))
     static, floor = (float(np.mean([part[i] for part in clocks.values()])) for i in (0, 1))
-    # A type that was not measured is off by the spread of those that were on top.
-    spread = max(abs(part[0] / weights - 1) for part in shares.values())
-    worst = max(part[2] for part in shares.values())
     usual = {
-        "weights": weights,
-        "cache": cache,
+        "weights": float(np.mean([part.weights for part in shares.values()])),
+        "cache": float(np.mean([part.cache for part in shares.values()])),
         "arithmetic_static": static,
         "voltage_floor": floor,
         "memory_static": memory_static,
-        "error": worst + spread,
+        "error": max(part.worst for part in shares.values()),
     }
     everywhere = "the rest as default"
-    default = rounded(
-        usual, "means of the measured GPU types", "the worst of them and their spread"
-    )
+    default = rounded(usual, "means of the measured GPU types", "the worst row of them")
     gpus = {}
     for name in sorted({*shares, *clocks}):
         own, sources = dict(usual), []
         if name in shares:
-            own |= dict(zip(("weights", "cache", "error"), shares[name][:3], strict=True))
+            part = shares[name]
+            own |= {"weights": part.weights, "cache": part.cache, "error": part.error}
             sources.append("Argonne LLM-Inference-Bench 4211f5d, vLLM")
         if name in clocks:
             own |= dict(zip(("arithmetic_static", "voltage_floor"), clocks[name], strict=True))
@@ -235,7 +241,7 @@ def made(
         if name == "h100-sxm":
             sources.append("mertside b8f3ece3")
         tested = (
-            f"{shares[name][3]} rows, each left out" if name in shares else default.error_source
+            f"{shares[name].rows} rows, each left out" if name in shares else default.error_source
         )
         gpus[name] = rounded(own, "; ".join([*sources, everywhere]), tested)
     return PowerTable(fitted_on=str(datetime.date.today()), default=default, gpus=gpus)
