@@ -84,47 +84,6 @@ def test_greedy_points_use_the_type_that_is_cheapest_a_request(problem: Problem)
             assert sum(pool.gpus for pool in small if pool.gpu == "l40s") == supply
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.6, 1.0])
-@pytest.mark.parametrize("counts", [[2, 4], [4, 2], [4, 8]], ids=str)
-def test_the_placement_is_the_cheapest_there_is(
-    problem: Problem, limited: Limited, counts: list[int], share: float
-) -> None:
-    """Against every placement of a few options; the solver may stop within 1%."""
-    context = limited(problem.context, counts, None)
-    options = [
-        option
-        for option in problem.table.options
-        if option.pipeline_parallel == 1 and 2 <= option.gpus + option.model * 2 <= 4
-    ]
-    assert 4 <= len(options) <= 6
-    assert {option.model for option in options} == {0, 1}
-    small: Any = SimpleNamespace(
-        table=SimpleNamespace(options=options), context=context, encoding=problem.encoding
-    )
-    fractions = np.array([1.0 - share, share])
-    load = fractions * context.workload.rate_per_s / 0.8
-    found = cheapest_placement(small, fractions, 0.8)
-    expected = brute_force(options, load, counts)
-    assert (found is None) == (expected is None)
-    if found is not None and expected is not None:
-        assert price_of(found) == pytest.approx(expected, rel=0.0101)
-
-
-def test_seeds_are_points_that_decode(problem: Problem) -> None:
-    for points in (greedy_points(problem), placement_points(problem)):
-        assert len(points) == len(set(points)) >= 4
-        assert any(isinstance(problem.decode(point), Decision) for point in points)
-
-
-def test_greedy_points_use_the_type_that_is_cheapest_a_request(problem: Problem) -> None:
-    found = [problem.decode(point) for point in greedy_points(problem)]
-    pools = [
-        pool for decision in found if isinstance(decision, Decision) for pool in decision.pools
-    ]
-    assert {pool.gpu for pool in pools if pool.model == "llama-3.1-8b"} == {"l40s"}
-    assert {pool.gpu for pool in pools if pool.model == "llama-3.1-70b"} == {"h100-sxm"}
-
-
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
 def test_a_placement_survives_its_encoding(problem: Problem, share: float) -> None:
     """What the decoder makes of the point costs what the integer program found, or less."""
