@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boute.calibration.results import deployed
-from boute.calibration.runs import Given, Loaded, Replay, Run
+from boute.calibration.runs import Given, Loaded, Replay, Run, whole
+from boute.documents import check_document
 from boute.errors import DataError
 from boute.files import read_text
 from boute.spec.model import Engine
@@ -123,11 +124,11 @@ def _deployment(path: Path, given: Given) -> tuple[Given, Engine]:
         given,
         gpu=given.gpu or folder,
         model=given.model or meta.get("model"),
-        tp=int(kwargs.get("tensor_parallel_size") or given.tp),
+        tp=whole(kwargs, "tensor_parallel_size", where=str(beside), default=given.tp),
     )
     limits = {
-        name: int(kwargs[name])
+        name: whole(kwargs, name, where=str(beside))
         for name in ("max_num_seqs", "max_num_batched_tokens")
-        if isinstance(kwargs.get(name), int)
+        if kwargs.get(name) is not None
     }
-    return deployed(told, str(path)), Engine(**limits)
+    return deployed(told, str(path)), check_document(limits, Engine, where=str(beside))

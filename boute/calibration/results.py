@@ -31,8 +31,10 @@ def read_vllm(data: Mapping[str, Any], given: Given, where: str) -> Loaded:
     inputs = _mean_tokens(data, "total_input_tokens", requests, where)
     outputs = _mean_tokens(data, "total_output_tokens", requests, where)
     load: Load | Replay
-    rate = data.get("request_rate", "inf")
-    if rate in ("inf", None) or not np.isfinite(float(rate)):
+    rate = None
+    if data.get("request_rate") not in ("inf", np.inf):
+        rate = number(data, "request_rate", where=where)
+    if rate is None:
         at_once = whole(data, "max_concurrency", where=where, default=requests)
         at_once = min(at_once, requests)
         shortest, longest = _spread(data, requests)
@@ -45,7 +47,7 @@ def read_vllm(data: Mapping[str, Any], given: Given, where: str) -> Loaded:
             longest=longest,
         )
     else:
-        load = _poisson(float(rate), requests, inputs, outputs, data)
+        load = _poisson(rate, requests, inputs, outputs, data)
     return _one(
         _run(
             told,
@@ -64,9 +66,13 @@ def read_guidellm(data: Mapping[str, Any], given: Given, where: str) -> Loaded:
     loaded = Loaded()
     for index, benchmark in enumerate(data["benchmarks"]):
         place = f"{where}: benchmarks.{index}"
+        if not isinstance(benchmark, Mapping):
+            loaded.add(place, "is no benchmark")
+            continue
         told = replace(given, model=given.model or _first(data, ("model", "processor")))
         strategy = _first(benchmark, ("strategy",)) or {}
-        metrics = benchmark.get("metrics") or {}
+        metrics = benchmark.get("metrics")
+        metrics = metrics if isinstance(metrics, Mapping) else {}
         kind = str(_first(strategy, ("type_", "kind", "type")) or "")
         ttft, tpot, inputs, outputs = (
             _successful(metrics, name, place)

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from boute.calibration.runs import Loaded, Run, number, whole
+from boute.documents import check_document
 from boute.errors import BouteError, DataError
 from boute.performance.closed_loop import Load
 from boute.spec.model import Engine
@@ -102,7 +103,9 @@ def _run(row: Mapping[str, object], where: str) -> Run | str:
         kv_cache="bf16",
         tp=whole(row, "tp_size", where=where),
         pp=whole(row, "pp_size", where=where, default=1),
-        engine=Engine(max_num_batched_tokens=budget, max_num_seqs=concurrency),
+        engine=check_document(
+            {"max_num_batched_tokens": budget, "max_num_seqs": concurrency}, Engine, where=where
+        ),
         load=Load(
             input_tokens,
             output_tokens,

@@ -82,6 +82,7 @@ def test_a_row_of_aiperf_has_fixed_lengths(tmp_path, version, asynchronous):
         ("121.4", "121400", "waits for KV cache"),
         (",16,4,", ",16.5,4,", "should be a whole number"),
         (",16,4,", ",,4,", "there is nothing"),
+        (",16,4,", ",9999,4,", "max_num_seqs: should be at most 4096"),
         ("121.4", "fast", "'fast' is not a number"),
         ("13.2", "inf", "not a number"),
     ],
@@ -154,6 +155,7 @@ def test_guidellm_has_a_run_for_each_load(tmp_path):
     ]
     data = {"benchmarks": [{"args": {"strategy": s}, "metrics": metrics} for s in strategies]}
     data["benchmarks"].append({"args": {"strategy": strategies[0]}, "metrics": {}})
+    data["benchmarks"] += [7, {"metrics": 8}]
     loaded = read_runs([written(tmp_path, data)], GIVEN)
     loads = [run.load for run in loaded.runs]
     assert [load.concurrency for load in loads if isinstance(load, Load)] == [1, 4]
@@ -161,6 +163,8 @@ def test_guidellm_has_a_run_for_each_load(tmp_path):
     assert list(np.diff(loads[2].arrival_s)) == pytest.approx([0.5] * 39)
     assert [one.reason for one in loaded.skipped] == [
         "a strategy of type throughput has no load to replay",
+        "has no answered requests with token counts",
+        "is no benchmark",
         "has no answered requests with token counts",
     ]
 
@@ -199,6 +203,9 @@ def test_a_log_says_its_deployment_in_meta_json(tmp_path):
     written(tmp_path, {"model": "qwen3-8b", "engine_kwargs": kwargs}, "meta.json")
     (run,) = read_runs([path], Given(gpu="l40s")).runs
     assert (run.model, run.tp, run.engine.max_num_seqs) == ("qwen3-8b", 2, 64)
+    written(tmp_path, {"engine_kwargs": {**kwargs, "max_num_seqs": "many"}}, "meta.json")
+    with pytest.raises(DataError, match="max_num_seqs: 'many' is not a number"):
+        read_runs([path], Given(gpu="l40s", model="qwen3-8b"))
     (tmp_path / "meta.json").write_text("{")
     with pytest.raises(DataError, match="not valid JSON"):
         read_runs([path], Given(gpu="l40s"))
@@ -223,7 +230,10 @@ def test_a_log_says_its_deployment_in_meta_json(tmp_path):
         ),
         ("x.json", json.dumps({**VLLM, "completed": 0}), "whole number from 1 on"),
         ("x.json", json.dumps({**VLLM, "request_rate": -1}), "sends nothing"),
+        ("x.json", json.dumps({**VLLM, "request_rate": "often"}), "'often' is not a number"),
         ("x.json", json.dumps({**VLLM, "mean_ttft_ms": "slow"}), "not a number"),
+        ("x.json", json.dumps({**VLLM, "max_concurrency": [8]}), "not a number"),
+        ("x.json", json.dumps({**VLLM, "tp": 0}), "whole number from 1 on"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused(tmp_path, name, text, message):
