@@ -2,7 +2,7 @@
 
     python -m benchmarks.check_step_errors [--data ../shared/data] [--write] [--rows]
 
-Runs with a user count are predicted as a closed loop, runs with logged arrivals by the simulator.
+What `boute profile check` reads is compared as it does; older measurements are read here.
 `--write` states the errors in profiles/coefficients.yaml: the mean absolute error over a GPU type's
 rows, and for a GPU type with fewer than ten rows the largest of the NVIDIA types that have more.
 Argonne's rows give the seconds of a whole offline batch, compared per output token as TPOT; its
@@ -12,7 +12,6 @@ power is compared with that of a decode step half way through the answer.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from boute.calibration.read import read_runs
+from boute.calibration.runs import Given
+from boute.calibration.summary import check, label
 from boute.documents import dump_yaml
 from boute.errors import BouteError
 from boute.files import write_text
@@ -30,14 +32,17 @@ from boute.performance.step import CONTEXT_J, CONTEXT_S, step_fixed_j, step_fixe
 from boute.profiles.catalog import load_gpu
 from boute.profiles.huggingface import card_fields
 from boute.profiles.model import ModelCard
-from boute.simulation.pool import simulate_pool
 from boute.spec.model import Engine, ModelChoice
 
 Row = dict[str, object]
 # Above this share of the places taken a run waits for KV cache, and TTFT is the length of the test.
 STARVED = 0.95
 FEWEST_ROWS = 10
-SILICON = {"Qwen/Qwen3-32B": "qwen3-32b", "meta-llama/Llama-3.1-70B": "llama-3.1-70b"}
+SOURCES = {
+    "InferenceX": "silicon_sample, vLLM",
+    "aiperf": "silicon_sample, vLLM",
+    "requests as logged": "LLMServingSim bench, vLLM 0.19",
+}
 ARGONNE_GPUS = {"Nvidia A100 GPU": "a100-40gb", "AMD MI300X GPU": "mi300x"}
 ARGONNE_MODELS = {
     "meta-llama/Meta-Llama-3-8B": "llama-3-8b",
@@ -47,7 +52,6 @@ ARGONNE_MODELS = {
 }
 IBM_GPUS = {"A10": "a10g", "T4": "t4"}
 IBM_WIDTHS = {"llama-7b": (4096, 32, 32, 11008), "llama-13b": (5120, 40, 40, 13824)}
-BENCHES = {"RTX4090": "rtx-4090", "RTXPRO6000": "rtx-pro-6000"}
 
 
 def main() -> None:
@@ -56,7 +60,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="state the errors in the profiles")
     parser.add_argument("--rows", action="store_true", help="print every row")
     options = parser.parse_args()
-    sources = (silicon, argonne, ibm, benches)
+    sources = (measured_runs, argonne, ibm)
     rows = pd.DataFrame([row for source in sources for row in source(options.data)])
     for metric in ("ttft", "tpot"):
         rows[f"{metric}_error"] = rows[f"{metric}_predicted"] / rows[f"{metric}_measured"] - 1
@@ -104,29 +108,21 @@ def state_errors(table: pd.DataFrame) -> None:
     write_text(path, dump_yaml(shipped))
 
 
-def silicon(data: Path) -> Iterator[Row]:
-    """AIConfigurator's silicon_sample: TTFT and TPOT of vLLM at a fixed concurrency."""
-    frame = pd.read_csv(data / "aiconfigurator/silicon_sample.csv.gz")
-    frame = frame[(frame["mode"] == "agg") & (frame.backend == "vllm")]
-    frame = frame[frame.model_path.isin(SILICON) & (frame.system == "h100_sxm")]
-    for row in frame.itertuples():
-        case = Case(
-            model=SILICON[row.model_path],
-            gpu="h100-sxm",
-            tp=int(row.tp_size),
-            pp=int(row.pp_size),
-            input_tokens=int(row.isl),
-            output_tokens=int(row.osl),
-            concurrency=int(row.batch_size),
-            weights="fp8" if row.precision == "fp8" else "bf16",
-        )
-        found = predicted(case, "AIConfigurator silicon_sample, vLLM")
-        if found is not None:
-            measured = {
-                "ttft_measured": row.silicon_ttft_ms / 1e3,
-                "tpot_measured": row.silicon_tpot_ms / 1e3,
-            }
-            yield {**found, **measured}
+def measured_runs(data: Path) -> Iterator[Row]:
+    """Whatever `boute profile check` compares: silicon_sample, and the real runs of vLLM."""
+    logs = sorted((data / "llmservingsim/bench").glob("*/*/requests.jsonl"))
+    loaded = read_runs([data / "aiconfigurator/silicon_sample.csv.gz", *logs], Given())
+    loaded.runs = [run for run in loaded.runs if run.engine_name == "vllm"]
+    for row in check(loaded).compared:
+        yield {
+            "gpu": row.run.gpu,
+            "source": SOURCES[row.run.recipe],
+            "case": label(row.run),
+            "ttft_predicted": row.predicted.ttft_s,
+            "tpot_predicted": row.predicted.tpot_s,
+            "ttft_measured": row.run.ttft_s,
+            "tpot_measured": row.run.tpot_s,
+        }
 
 
 def argonne(data: Path) -> Iterator[Row]:
@@ -177,46 +173,6 @@ def ibm(data: Path) -> Iterator[Row]:
             yield {**found, **measured}
 
 
-def benches(data: Path) -> Iterator[Row]:
-    """LLMServingSim's runs of vLLM 0.19: 300 requests at ten a second, times by request."""
-    for path in sorted((data / "llmservingsim/bench").glob("*/*/requests.jsonl")):
-        frame = pd.DataFrame(
-            json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()
-        )
-        meta = json.loads((path.parent / "meta.json").read_text(encoding="utf-8"))
-        frame = frame.sort_values("queued_ts")
-        kwargs = meta["engine_kwargs"]
-        gpu = load_gpu(BENCHES[path.parts[-3]], Path())
-        replica = build_replica(
-            find_model(meta["model"], Path()),
-            gpu,
-            ModelChoice(name="measured"),
-            Engine(
-                max_num_seqs=kwargs["max_num_seqs"],
-                max_num_batched_tokens=kwargs["max_num_batched_tokens"],
-            ),
-            tensor_parallel=kwargs["tensor_parallel_size"],
-            pipeline_parallel=1,
-            max_model_len=int((frame.input_toks + frame.output_toks).max()),
-        )
-        if isinstance(replica, str):
-            print(f"skipped {path.parent.name} on {gpu.name}: {replica}")
-            continue
-        arrival_s = (frame.queued_ts - frame.queued_ts.min()).to_numpy(float)
-        outputs = frame.output_toks.to_numpy(np.int64)
-        run = simulate_pool(replica, 1, arrival_s, frame.input_toks.to_numpy(np.int64), outputs, 0)
-        gaps = np.maximum(outputs - 1, 1)
-        yield {
-            "gpu": gpu.name,
-            "source": "LLMServingSim bench, vLLM 0.19, means of runs",
-            "case": f"{path.parent.name} 300 requests",
-            "ttft_predicted": float(run.ttft_s.mean()),
-            "tpot_predicted": float(((run.finish_s - arrival_s - run.ttft_s) / gaps).mean()),
-            "ttft_measured": float((frame.first_token_ts - frame.queued_ts).mean()),
-            "tpot_measured": float(((frame.last_token_ts - frame.first_token_ts) / gaps).mean()),
-        }
-
-
 def power_error(data: Path) -> float:
     """Mean absolute error of the power of Llama-3-8B on vLLM, one A100 or H100, batches 1 to 64."""
     frame = pd.read_csv(data / "argonne_llm_inference_bench/power_results_fig16ab.csv")
@@ -245,10 +201,12 @@ def power_error(data: Path) -> float:
 def predicted(case: Case, source: str) -> dict[str, object] | None:
     """The prediction of a row, or None where it cannot run or waits for its cache."""
     try:
-        steady = estimate_case(case, Path(), model=llama1(case.model)).steady
+        # Servers of 2024 do not schedule ahead.
+        made = estimate_case(case, Path(), model=llama1(case.model), asynchronous=False)
     except BouteError as problem:
         print(f"skipped {case.concurrency} users: {problem}")
         return None
+    steady = made.steady
     if steady.load > STARVED:
         return None
     return {

@@ -77,6 +77,7 @@ def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcom
         cost_per_million_tokens=price / 3600.0 * window_s / tokens * 1e6,
         energy_j_per_token=sum(pool.energy_j for pool in pools) / tokens,
         latency_error=max(load.replica.latency_error for load in simulated.loads),
+        energy_error=max(load.replica.energy_error for load in simulated.loads),
         verdict=max((pool.verdict for pool in pools), key=_WORSE.index),
         pools=pools,
     )
@@ -169,6 +170,7 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
             workload.input_tokens[mine],
             simulated.output[mine],
             context.spec.workload.seed + 1 + place,  # the seed that simulate_fleet gives the pool
+            ready_s=pool.ready_s,
             first_process=process,
         )
         events += trace["traceEvents"]

@@ -52,7 +52,8 @@ class Outcome(Document):
     `quality` is the mean over held-out rows of the quality table under the plan's routing, with a
     95% interval; latencies are over requests; `goodput_per_s` counts requests that meet every
     latency target; `utilisation` is that of the busiest pool. `latency_error` is the stated
-    relative error of the performance model for the GPUs used (the largest of them). Tokens in
+    relative error of the performance model for the GPUs used (the largest of them), `energy_error`
+    that of `energy_j_per_token` given the times; 0 in outcomes that do not tell. Tokens in
     `cost_per_million_tokens` and `energy_j_per_token` are generated ones.
     """
 
@@ -74,6 +75,7 @@ class Outcome(Document):
     cost_per_million_tokens: float
     energy_j_per_token: float
     latency_error: float
+    energy_error: float = 0.0
     verdict: Verdict
     pools: list[PoolOutcome]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from boute.optimizer.partition import undominated_boxes
-from boute.performance.closed_loop import closed_loop
+from boute.performance.closed_loop import Load, closed_loop
 from boute.performance.replica import Replica
 from boute.performance.steady import Lengths, capacity, latency_at
 from boute.performance.step import N_COSTS
@@ -25,7 +25,7 @@ def warm() -> None:
         simulate_pool(replica, 1, np.zeros(1), one, 2 * one, seed=0)
     lengths = Lengths(input_tokens=16.0, output_tokens=16.0)
     latency_at(replica, 0.5 * capacity(replica, lengths), lengths)
-    closed_loop(replica, 16, 16, 1)
+    closed_loop(replica, Load(16, 16, 1))
     undominated_boxes(np.array([[0.5, 0.5, 0.5]]), np.zeros(3))
 
 

@@ -41,4 +41,5 @@ def pace_of(plan: Plan, pool: Pool, folder: Path) -> Pace:
         block_size=replica.block_size,
         max_num_seqs=replica.max_num_seqs,
         max_num_batched_tokens=replica.max_num_batched_tokens,
+        async_scheduling=replica.async_scheduling,
     )

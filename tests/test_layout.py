@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "context": CONTEXT,
     "world": CONTEXT | {"context"},
     "evaluate": EVALUATE,
+    "calibration": EVALUATE,
     "report": NOUNS,
     "optimizer": EVALUATE | {"evaluate", "world", "report"},
     "warm": EVALUATE | {"evaluate", "optimizer"},
@@ -45,7 +46,16 @@ MAY_IMPORT = {
     "bench": NOUNS | {"workload", "routing"},
     "measure": NOUNS | {"performance"},
     "cli": EVALUATE
-    | {"evaluate", "world", "report", "optimizer", "deployments", "bench", "measure"},
+    | {
+        "evaluate",
+        "world",
+        "report",
+        "optimizer",
+        "deployments",
+        "bench",
+        "measure",
+        "calibration",
+    },
 }
 
 HEAVY = [

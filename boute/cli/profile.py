@@ -1,14 +1,15 @@
-"""`boute profile`: what live engines show of the performance model; `measure` their step times."""
+"""`boute profile`: fit the performance model, check it, and measure the step times of an engine."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from boute.cli.api_key import api_key
+from boute.cli.profile_check import KvCache, Weights, check
+from boute.cli.profile_fit import fit
 
 if TYPE_CHECKING:
     from boute.measure.run import Measurement
@@ -19,22 +20,7 @@ __all__ = ["app"]
 # A stated error that calls for another measurement.
 FAR_OFF: Final = 0.3
 
-app = typer.Typer(help="Step times of live engines.", add_completion=False)
-
-
-class Weights(StrEnum):
-    """Number formats of weights."""
-
-    bf16 = "bf16"
-    fp8 = "fp8"
-    int4 = "int4"
-
-
-class KvCache(StrEnum):
-    """Number formats of the KV cache."""
-
-    bf16 = "bf16"
-    fp8 = "fp8"
+app = typer.Typer(help="The performance model: fit, check, measure.", add_completion=False)
 
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="An OpenAI endpoint, with or without /v1.")]
@@ -53,7 +39,7 @@ Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of prompts and le
 
 @app.callback()
 def group() -> None:
-    """Step times of live engines."""
+    """The performance model: fit it on kernels, check it on runs, measure a live engine."""
 
 
 @app.command("measure")
@@ -137,6 +123,7 @@ def _held_out(key: ReplicaKey, found: Measurement) -> HeldOut:
     """What the simulator says of the requests that the fit has not seen."""
     from boute.measure.held_out import compare
     from boute.performance.measured import measured_costs
+    from boute.performance.power import load_power
     from boute.performance.replica import Replica
     from boute.simulation.pool import simulate_pool
     from boute.spec.model import Engine
@@ -145,7 +132,7 @@ def _held_out(key: ReplicaKey, found: Measurement) -> HeldOut:
     # Where the endpoint does not tell its room, the burst is taken to have found enough.
     room = found.kv_tokens or int((burst.input_tokens + burst.output_tokens).sum())
     replica = Replica(
-        costs=measured_costs(found.times, 0.0),
+        costs=measured_costs(found.times, 0.0, load_power()),
         stages=key.pipeline_parallel,
         kv_blocks=-(-room // engine.block_size),
         block_size=engine.block_size,
@@ -209,3 +196,7 @@ def _sizes(text: str) -> list[int]:
             mend="write 1,2,4,8",
         )
     return sizes
+
+
+app.command("check")(check)
+app.command("fit")(fit)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boute.performance import step
-from boute.performance.coefficients import StepCoefficients, load_coefficients
+from boute.performance.coefficients import StepCoefficients, load_coefficients, load_host
 from boute.performance.energy import add_energy
 from boute.performance.measured import MeasuredEntry, ReplicaKey, find_entry, measured_costs
 from boute.performance.memory import KV_BYTES, WEIGHT_BYTES, kv_reason, memory_plan
+from boute.performance.power import load_power
 from boute.performance.replica import Replica
-from boute.performance.shapes import layer_shape, mean_context_share
+from boute.performance.shapes import LayerShape, layer_shape, mean_context_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
     from boute.profiles.model import ModelCard
     from boute.spec.model import Engine, ModelChoice
 
-__all__ = ["allreduce_latency_us", "build_replica", "stage_costs"]
+__all__ = ["build_replica", "stage_costs"]
 
 ACTIVATION_BYTES = 2.0
 # Grouped GEMMs over experts run below a dense one of the same size. Assumed, not fitted.
 EXPERT_GEMM = 0.7
+# Multiplications of a layer: queries, keys and values at once; output; gate and up at once; down.
+MATRICES = 4
+# Logits of a sequence: written in bf16, made fp32, and read for their largest.
+SAMPLED_BYTES = 12.0
 
 
 def build_replica(
@@ -62,11 +67,20 @@ def build_replica(
     if isinstance(kv_blocks, str):
         return kv_blocks
     if entry is not None:
-        costs = measured_costs(entry.times, (gpu.peak_w - gpu.idle_w) * tp)
+        costs = measured_costs(entry.times, (gpu.peak_w - gpu.idle_w) * tp, load_power(gpu.name))
         error = entry.held_out.stated_error
     else:
         known = load_coefficients(gpu.name, pcie=gpu.interconnect.topology == "pcie")
-        costs = stage_costs(model, gpu, choice, known, tp=tp, pp=pp, max_model_len=max_model_len)
+        costs = stage_costs(
+            model,
+            gpu,
+            choice,
+            known,
+            tp=tp,
+            pp=pp,
+            max_model_len=max_model_len,
+            ahead=_scheduled_ahead(engine, gpu),
+        )
         error = max(known.tpot_error, known.ttft_error)
     return Replica(
         costs=costs,
@@ -78,8 +92,17 @@ def build_replica(
         gpus=tp * pp,
         idle_w=gpu.idle_w * tp * pp,
         latency_error=error,
+        energy_error=load_power(gpu.name).error,
         request_s=entry.times.request_s if entry is not None else 0.0,
+        async_scheduling=_scheduled_ahead(engine, gpu),
     )
+
+
+def _scheduled_ahead(engine: Engine, gpu: GpuCard) -> bool:
+    """What the spec says; else vLLM's default on GPUs and ours on CPUs."""
+    if engine.async_scheduling is None:
+        return gpu.vendor != "cpu"
+    return engine.async_scheduling
 
 
 def _kv_blocks(
@@ -120,52 +143,112 @@ def stage_costs(
     tp: int,
     pp: int,
     max_model_len: int,
+    ahead: bool = True,
 ) -> NDArray[np.float64]:
-    """The record [N_COSTS] of the longest of `pp` stages; the output head is shared out evenly."""
+    """The record [N_COSTS] of the longest of `pp` stages; the output head is shared out evenly.
+
+    `ahead` says whether the engine schedules a step while the one before runs.
+    """
     shape = layer_shape(model, tp)
     layers = math.ceil(model.num_hidden_layers / pp)
-    bf16 = gpu.bf16_tflops * 1e12 * coefficients.gemm
-    gemm = bf16
-    if choice.weights == "fp8" and gpu.fp8_tflops is not None:
-        gemm = gpu.fp8_tflops * 1e12 * coefficients.fp8_gemm
-    attention = gpu.bf16_tflops * 1e12 * coefficients.attention
-    memory = gpu.bandwidth_gb_s * 1e9 * coefficients.memory
-    cache = gpu.bandwidth_gb_s * 1e9 * coefficients.kv
-    weight_bytes = layers * WEIGHT_BYTES[choice.weights]
-    head = model.hidden_size * model.vocab_size / tp / pp
     share = mean_context_share(model, max_model_len)
-    link_token_s, link_floor_s = _links(model, gpu, coefficients, tp=tp, pp=pp, layers=layers)
+    attention = gpu.bf16_tflops * 1e12 * coefficients.attention
+    kv = coefficients.kv_fp8 if choice.kv_cache == "fp8" else coefficients.kv
+    cache_s = shape.kv_elements * KV_BYTES[choice.kv_cache] / (gpu.bandwidth_gb_s * 1e9 * kv)
 
     costs = np.zeros(step.N_COSTS)
-    costs[step.TOKEN_S] = 2.0 * shape.matrices * layers / gemm
+    launches = _add_matrices(costs, model, gpu, choice, coefficients, shape=shape, layers=layers)
+    costs[step.FLOOR_S] = (launches + coefficients.layer_us * layers) * 1e-6
+    costs[step.SEQUENCE_S] += coefficients.layer_sequence_us * layers * 1e-6
+    _add_head(costs, model, gpu, coefficients, parts=tp * pp)
+    costs[step.LINEAR_TOKEN_S] += layers * _between_s(shape, gpu, coefficients)
+    _add_links(costs, model, gpu, coefficients, tp=tp, pp=pp, layers=layers)
+    _add_host(costs, pp=pp, ahead=ahead)
+    costs[step.PAIR_S] = shape.pair_flops * layers * share / attention
+    costs[step.CONTEXT_S] = layers * share * max(cache_s, shape.read_flops / attention)
+    apart_s = coefficients.mixed_rows * costs[step.PAIR_S]
+    costs[step.MIXED_CONTEXT_S] = max(0.0, apart_s - costs[step.CONTEXT_S])
+    heads = model.num_attention_heads / tp
+    costs[step.MIXED_S] = coefficients.mixed_tile_ps * 1e-12 * heads * layers
+    token_s = float(costs[step.TOKEN_S] + costs[step.EXPERT_TOKEN_S])
+    add_energy(costs, (gpu.peak_w - gpu.idle_w) * tp, load_power(gpu.name), token_s=token_s)
+    return costs
+
+
+def _add_matrices(
+    costs: NDArray[np.float64],
+    model: ModelCard,
+    gpu: GpuCard,
+    choice: ModelChoice,
+    coefficients: StepCoefficients,
+    *,
+    shape: LayerShape,
+    layers: int,
+) -> float:
+    """Write the layers' matrices into the record; microseconds of their launches.
+
+    Weights below the bf16 rate of the card, int4 everywhere, are multiplied at that rate.
+    """
+    in_fp8 = choice.weights == "fp8" and gpu.fp8_tflops is not None
+    known = coefficients.fp8 if in_fp8 else coefficients.bf16
+    tflops = gpu.fp8_tflops if in_fp8 and gpu.fp8_tflops is not None else gpu.bf16_tflops
+    rate = tflops * 1e12 * known.rate
+    memory = gpu.bandwidth_gb_s * 1e9 * known.memory
+    weight_bytes = layers * WEIGHT_BYTES[choice.weights]
+    costs[step.TOKEN_S] = 2.0 * shape.matrices * layers / rate
     costs[step.WEIGHT_S] = shape.matrices * weight_bytes / memory
     if model.is_moe:
-        costs[step.EXPERT_TOKEN_S] = 2.0 * shape.experts_used * layers / (gemm * EXPERT_GEMM)
+        costs[step.EXPERT_TOKEN_S] = 2.0 * shape.experts_used * layers / (rate * EXPERT_GEMM)
         costs[step.EXPERT_WEIGHT_S] = shape.experts * weight_bytes / memory
         # With every expert chosen none is ever missed: log 0 is stood in for by a large number.
         missed = 1.0 - model.num_experts_per_tok / model.num_experts
         costs[step.EXPERT_LOG_MISS] = math.log(max(missed, 1e-9))
-    costs[step.HEAD_SEQUENCE_S] = 2.0 * head / bf16
+    # fp8: activations are read in bf16, written in fp8 and read again.
+    moved = shape.inputs * (4.0 if in_fp8 else 2.0) + shape.outputs * 2.0
+    costs[step.LINEAR_TOKEN_S] = layers * moved / (gpu.bandwidth_gb_s * 1e9 * known.stream)
+    return MATRICES * layers * known.launch_us
+
+
+def _add_head(
+    costs: NDArray[np.float64],
+    model: ModelCard,
+    gpu: GpuCard,
+    coefficients: StepCoefficients,
+    *,
+    parts: int,
+) -> None:
+    """The output head in bf16, of which every GPU holds one of `parts`, and sampling after it."""
+    head = model.hidden_size * model.vocab_size / parts
+    memory = gpu.bandwidth_gb_s * 1e9 * coefficients.bf16.memory
+    costs[step.HEAD_SEQUENCE_S] = 2.0 * head / (gpu.bf16_tflops * 1e12 * coefficients.bf16.rate)
     costs[step.HEAD_WEIGHT_S] = ACTIVATION_BYTES * head / memory
-    costs[step.LINEAR_TOKEN_S] = (
-        shape.activations * layers * ACTIVATION_BYTES / memory + link_token_s
-    )
-    costs[step.SEQUENCE_S] = coefficients.sequence_us * 1e-6 / pp
-    costs[step.FLOOR_S] = (
-        coefficients.step_us + layers * coefficients.layer_us
-    ) * 1e-6 + link_floor_s
-    costs[step.PAIR_S] = shape.pair_flops * layers * share / attention
-    costs[step.CONTEXT_S] = (
-        layers
-        * share
-        * max(shape.kv_elements * KV_BYTES[choice.kv_cache] / cache, shape.read_flops / attention)
-    )
-    token_s = float(costs[step.TOKEN_S] + costs[step.EXPERT_TOKEN_S])
-    add_energy(costs, (gpu.peak_w - gpu.idle_w) * tp, token_s=token_s)
-    return costs
+    costs[step.FLOOR_S] += coefficients.bf16.launch_us * 1e-6
+    costs[step.SEQUENCE_S] += SAMPLED_BYTES * model.vocab_size / memory
 
 
-def _links(
+def _between_s(shape: LayerShape, gpu: GpuCard, coefficients: StepCoefficients) -> float:
+    """Seconds that a token takes in one layer outside matrices: small kernels and attention."""
+    bandwidth = gpu.bandwidth_gb_s * 1e9
+    small_s = ACTIVATION_BYTES * shape.between / (bandwidth * coefficients.bf16.memory)
+    return small_s + 2.0 * ACTIVATION_BYTES * shape.width / (
+        bandwidth * coefficients.attention_stream
+    )
+
+
+def _add_host(costs: NDArray[np.float64], *, pp: int, ahead: bool) -> None:
+    """The host's share: all of every step, or what shows of it when it works ahead."""
+    host = load_host()
+    if ahead:
+        costs[step.HOST_S] = host.step_us * 1e-6
+        costs[step.HOST_SEQUENCE_S] = host.sequence_us * 1e-6
+        costs[step.FLOOR_S] += host.gap_us * 1e-6
+    else:
+        costs[step.FLOOR_S] += host.step_us * 1e-6
+        costs[step.SEQUENCE_S] += host.sequence_us / pp * 1e-6
+
+
+def _add_links(
+    costs: NDArray[np.float64],
     model: ModelCard,
     gpu: GpuCard,
     coefficients: StepCoefficients,
@@ -173,38 +256,35 @@ def _links(
     tp: int,
     pp: int,
     layers: int,
-) -> tuple[float, float]:
-    """Seconds per token and per step that all-reduce and hand-over take in one stage.
+) -> None:
+    """What all-reduce and hand-over take in one stage.
 
     Two all-reduces a layer, each moving 2 (tp - 1) / tp of its bytes over every GPU's link.
     """
     link = gpu.interconnect
     token_bytes = model.hidden_size * ACTIVATION_BYTES
-    token_s, floor_s = 0.0, 0.0
-    if tp > 1:
-        rate = link.group_bandwidth_gb_s(tp) * 1e9 * coefficients.link_efficiency(tp)
-        token_s += 2.0 * layers * (2.0 * (tp - 1) / tp) * token_bytes / rate
-        floor_s += 2.0 * layers * allreduce_latency_us(gpu, tp) * 1e-6
     if pp > 1:
-        rate = link.group_bandwidth_gb_s(tp * pp) * 1e9 * coefficients.link_efficiency(2)
-        token_s += token_bytes / rate
-        floor_s += link.latency_us * 1e-6
-    return token_s, floor_s
-
-
-def allreduce_latency_us(gpu: GpuCard, group: int) -> float:
-    """Latency of a small all-reduce.
-
-    A switch makes it independent of the group; over PCIe it grows with it, and cards state it for
-    four GPUs (on L40S 5.4, 13.3 and 25.0 us for 2, 4 and 8, AIConfigurator's vLLM kernels); past
-    an NVLink pair it doubles.
-    """
-    latency_us = gpu.interconnect.latency_us
-    if gpu.interconnect.topology == "pcie":
-        return latency_us * group / 4.0
-    if gpu.interconnect.topology == "nvlink-pairs":
-        return latency_us * max(1.0, group / 2.0)
-    return latency_us
+        piece = coefficients.link(2)[-1]
+        rate = link.group_bandwidth_gb_s(tp * pp) * 1e9 * piece.share
+        costs[step.LINEAR_TOKEN_S] += token_bytes / rate
+        costs[step.FLOOR_S] += link.latency_us * 1e-6
+    if tp == 1:
+        return
+    ring_s = 2.0 * (tp - 1) / tp * token_bytes / (link.group_bandwidth_gb_s(tp) * 1e9)
+    pieces = coefficients.link(tp)
+    times = [(2e-6 * layers * p.latency_us, 2.0 * layers * ring_s / p.share) for p in pieces]
+    costs[step.FLOOR_S] += times[0][0]
+    costs[step.LINEAR_TOKEN_S] += times[0][1]
+    slots = (
+        (step.LINK_A_TOKENS, step.LINK_A_S, step.LINK_A_TOKEN_S),
+        (step.LINK_B_TOKENS, step.LINK_B_S, step.LINK_B_TOKEN_S),
+    )
+    for slot, piece, before, after in zip(slots, pieces, times, times[1:], strict=False):
+        limit_mib = piece.up_to_mib
+        assert limit_mib is not None, "the coefficients' file is checked for it"
+        costs[slot[0]] = limit_mib * 2**20 / token_bytes
+        costs[slot[1]] = after[0] - before[0]
+        costs[slot[2]] = after[1] - before[1]
 
 
 def _shape_reason(

@@ -1,15 +1,17 @@
-"""A replica under a fixed number of users, step by step: what a load generator measures.
+"""A replica under a load generator that keeps a fixed number of requests under way.
 
-Each user sends a request, waits for its last token and sends the next; all start together. The
-first prompts queue behind each other and requests that were prefilled together come back together,
-which is a large part of a measured TTFT at a fixed concurrency and the reason why this is stepped
-through and not a formula. Admission reserves the whole request in the KV cache, so that nothing is
+Step by step, because a formula would miss what such runs show: all start together, so the first
+prompts queue behind each other; requests that were prefilled together end together and queue
+together again; and a request that follows one that ended comes too late for the step that starts at
+that moment. `Load` says what the generator does, and docs/fidelity.md which recipe of which
+published data it is. Admission reserves the whole request in the KV cache, so that nothing is
 preempted; beyond that it follows vLLM V1: decodes first, then chunked prefill up to the token
 budget, first come first served.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,15 +20,15 @@ from numpy.typing import NDArray
 from boute.compiled import kernel
 from boute.performance.replica import Replica
 from boute.performance.steady import Steady
-from boute.performance.step import CONTEXT_S, PAIR_S, step_fixed_s
+from boute.performance.step import CONTEXT_S, MIXED_CONTEXT_S, PAIR_S, step_fixed_s
 
-__all__ = ["closed_loop"]
+__all__ = ["Load", "LoopRun", "closed_loop", "run_loop"]
 
-# What the usual recipes do: ten requests a user, lengths spread evenly around the mean.
-ROUNDS: Final = 10
-SPREAD: Final = 0.1
-# Requests that start together reach the scheduler one after another: HTTP and tokenising.
-STAGGER_S: Final = 0.001
+# The server takes requests one after another: HTTP, validation, and the tokens of the prompt.
+ACCEPT_S: Final = 0.001
+TOKENIZE_S: Final = 2e-6
+# Where a request goes on to the next: the last token's way out, and the next request's way in.
+TURNAROUND_S: Final = 0.001
 
 # Columns of the users' state [users, 6].
 INPUT: Final = 0
@@ -38,61 +40,117 @@ RUNNING: Final = 5  # 1 in the batch, 0 waiting
 N_COLUMNS: Final = 6
 
 
-def closed_loop(
-    replica: Replica, input_tokens: int, output_tokens: int, concurrency: int
-) -> Steady:
-    """Means over ten requests a user; `load` is the users over the places in the batch.
+@dataclass(frozen=True)
+class Load:
+    """What a load generator does: `concurrency` requests at a time, `rounds` times as many in all.
 
-    All arguments at least 1. Lengths are spread by a tenth around the means, with no randomness.
+    Lengths are spread evenly over `shortest` to `longest` times the tokens given, at least one
+    token. With `asynchronous` scheduling the engine decides on a step while the one before runs, so
+    that whoever arrives then waits for one more.
     """
+
+    input_tokens: int
+    output_tokens: int
+    concurrency: int
+    rounds: int = 10
+    shortest: float = 0.9
+    longest: float = 1.1
+    asynchronous: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class LoopRun:
+    """Times of the requests [concurrency x rounds] in order of completion, and means over time.
+
+    `ttft_s` counts from the moment the client sends. `running` is the mean number of sequences in
+    the batch, `held` of tokens in the KV cache, over `seconds`.
+    """
+
+    ttft_s: NDArray[np.float64]
+    tpot_s: NDArray[np.float64]
+    output_tokens: int
+    seconds: float
+    running: float
+    held: float
+
+
+def run_loop(replica: Replica, load: Load) -> LoopRun:
+    """Step through the whole run, to the end of its last request."""
     cached = replica.kv_blocks * replica.block_size
-    ttft_s, tpot_s, running, held, requests_per_s, tokens_per_s = _run(
+    requests = load.concurrency * load.rounds
+    ttft_s, tpot_s = np.zeros(requests), np.zeros(requests)
+    seconds, running_s, held_s, tokens = _run(
         replica.costs,
         np.array([replica.stages, replica.max_num_seqs, replica.max_num_batched_tokens, cached]),
-        np.array([input_tokens, output_tokens]),
-        concurrency,
-        concurrency * ROUNDS,
+        _lengths(load),
+        load.concurrency,
+        load.asynchronous,
+        (ttft_s, tpot_s),
     )
-    places = min(replica.max_num_seqs, cached / (input_tokens + output_tokens))
+    return LoopRun(ttft_s, tpot_s, tokens, seconds, running_s / seconds, held_s / seconds)
+
+
+def closed_loop(replica: Replica, load: Load) -> Steady:
+    """Means over the run; `load` is the users over the places in the batch."""
+    run = run_loop(replica, load)
+    cached = replica.kv_blocks * replica.block_size
+    places = min(replica.max_num_seqs, cached / (load.input_tokens + load.output_tokens))
     return Steady(
-        ttft_s=ttft_s,
-        tpot_s=tpot_s,
-        tokens_per_s=tokens_per_s,
-        requests_per_s=requests_per_s,
-        running=running,
-        kv_use=held / cached,
-        load=concurrency / places,
+        ttft_s=float(run.ttft_s.mean()),
+        tpot_s=float(run.tpot_s.mean()),
+        tokens_per_s=run.output_tokens / run.seconds,
+        requests_per_s=len(run.ttft_s) / run.seconds,
+        running=run.running,
+        kv_use=run.held / cached,
+        load=load.concurrency / places,
     )
+
+
+def _lengths(load: Load) -> NDArray[np.int64]:
+    """Input and output tokens of every request [requests, 2], with no randomness.
+
+    From the R2 sequence, which fills the square evenly, so that inputs and outputs are not tied.
+    """
+    index = np.arange(load.concurrency * load.rounds, dtype=np.float64)[:, None]
+    place = (0.5 + index * np.array([0.7548776662466927, 0.5698402909980532])) % 1.0
+    share = load.shortest + (load.longest - load.shortest) * place
+    tokens = np.array([load.input_tokens, load.output_tokens])
+    lengths: NDArray[np.int64] = np.maximum(1, np.rint(tokens * share)).astype(np.int64)
+    return lengths
 
 
 @kernel
 def _run(
     costs: NDArray[np.float64],
     limits: NDArray[np.int64],
-    means: NDArray[np.int64],
+    lengths: NDArray[np.int64],
     users: int,
-    requests: int,
-) -> tuple[float, float, float, float, float, float]:
-    """Mean TTFT and TPOT, means over time of running sequences and held tokens, and the rates.
+    asynchronous: bool,
+    times: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> tuple[float, float, float, int]:
+    """Fill the `times` of the requests; the end, and sequences and held tokens times seconds.
 
-    `limits` are stages, sequences, tokens a step and cached tokens; `means` input and output.
+    `limits` are stages, sequences, tokens a step and cached tokens.
     """
     state = np.zeros((users, N_COLUMNS), dtype=np.int64)
-    arrival_s = STAGGER_S * np.arange(users, dtype=np.float64)
-    first_s = np.zeros(users)
+    sent_s, arrival_s, first_s = np.zeros(users), np.zeros(users), np.zeros(users)
+    free_s = 0.0
     for user in range(users):
-        _send(state[user], user, means)
+        free_s = _send(state[user], lengths[user], free_s)
+        arrival_s[user] = free_s
     sent, done, decoded = users, 0, 0
-    now_s, ttft_s, tpot_s, running_s, held_s = 0.0, 0.0, 0.0, 0.0, 0.0
-    while done < requests:
-        _schedule(state, arrival_s, now_s, limits)
-        steps = _equal_steps(state, arrival_s, now_s)
+    now_s, seen_s, running_s, held_s = 0.0, 0.0, 0.0, 0.0
+    while done < len(lengths):
+        _schedule(state, arrival_s, seen_s, limits)
+        steps = _equal_steps(state, arrival_s, seen_s)
         step_s = _steps_s(costs, state, limits[0], steps)
         if step_s == 0.0:
             now_s = max(now_s, arrival_s.min())
+            seen_s = now_s
             continue
+        # The step after this is decided when this one, or the last of these, begins or ends.
+        seen_s = now_s + step_s * (steps - 1) / steps if asynchronous else now_s + step_s
         now_s += step_s
-        finished = 0
         for user in range(users):
             row = state[user]
             running_s += row[RUNNING] * step_s
@@ -106,37 +164,34 @@ def _run(
                 first_s[user] = now_s
             row[GENERATED] += steps
             if row[GENERATED] == row[OUTPUT]:
-                ttft_s += first_s[user] - arrival_s[user]
-                tpot_s += (now_s - first_s[user]) / max(1, row[OUTPUT] - 1)
+                times[0][done] = first_s[user] - sent_s[user]
+                times[1][done] = (now_s - first_s[user]) / max(1, row[OUTPUT] - 1)
                 decoded += row[OUTPUT]
                 done += 1
-                finished += 1
-                arrival_s[user] = now_s + finished * STAGGER_S
-                _send(row, sent, means)
-                sent += 1
-    means_s = ttft_s / done, tpot_s / done
-    return *means_s, running_s / now_s, held_s / now_s, done / now_s, decoded / now_s
+                sent_s[user] = now_s + TURNAROUND_S
+                arrival_s[user] = np.inf
+                if sent < len(lengths):
+                    free_s = _send(row, lengths[sent], max(free_s, sent_s[user]))
+                    arrival_s[user] = free_s
+                    sent += 1
+                else:
+                    row[:] = 0
+    return now_s, running_s, held_s, decoded
 
 
 @kernel
-def _send(row: NDArray[np.int64], index: int, means: NDArray[np.int64]) -> None:
-    """A new request of a user: lengths from a sequence that fills the spread evenly.
-
-    The two steps are those of the R2 sequence, so that input and output are not tied.
-    """
-    for column, step in ((INPUT, 0.7548776662466927), (OUTPUT, 0.5698402909980532)):
-        place = (0.5 + index * step) % 1.0
-        row[column] = max(1, round(means[column] * (1.0 + SPREAD * (2.0 * place - 1.0))))
-    row[PREFILLED] = 0
-    row[GENERATED] = 0
-    row[RUNNING] = 0
+def _send(row: NDArray[np.int64], size: NDArray[np.int64], free_s: float) -> float:
+    """A new request of a user; when the server, free from `free_s` on, has taken it in."""
+    row[INPUT], row[OUTPUT] = size[0], size[1]
+    row[PREFILLED], row[GENERATED], row[RUNNING] = 0, 0, 0
+    return float(free_s + ACCEPT_S + TOKENIZE_S * size[0])
 
 
 @kernel
 def _schedule(
     state: NDArray[np.int64],
     arrival_s: NDArray[np.float64],
-    now_s: float,
+    seen_s: float,
     limits: NDArray[np.int64],
 ) -> None:
     """Fill CHUNK for the next step and let users in: decodes, prompts under way, then arrivals."""
@@ -155,7 +210,7 @@ def _schedule(
             left -= row[CHUNK]
     while left > 0 and running < limits[1]:
         user = _next(state, arrival_s)
-        if user < 0 or arrival_s[user] > now_s:
+        if user < 0 or arrival_s[user] > seen_s:
             break
         row = state[user]
         reserved += row[INPUT] + row[OUTPUT]
@@ -178,11 +233,11 @@ def _next(state: NDArray[np.int64], arrival_s: NDArray[np.float64]) -> int:
 
 
 @kernel
-def _equal_steps(state: NDArray[np.int64], arrival_s: NDArray[np.float64], now_s: float) -> int:
+def _equal_steps(state: NDArray[np.int64], arrival_s: NDArray[np.float64], seen_s: float) -> int:
     """How many steps the batch stays as it is: until a sequence ends, if all of it decodes.
 
-    Whoever has arrived and is not in waits for an end too; one who is still to arrive may come in
-    after any step.
+    Whoever has been seen and is not in waits for an end too; one who is still to be seen may come
+    in after any step.
     """
     steps = 0
     for user in range(len(state)):
@@ -191,7 +246,7 @@ def _equal_steps(state: NDArray[np.int64], arrival_s: NDArray[np.float64], now_s
                 return 1
             left = state[user, OUTPUT] - state[user, GENERATED]
             steps = left if steps == 0 else min(steps, left)
-        elif arrival_s[user] > now_s:
+        elif seen_s < arrival_s[user] < np.inf:
             return 1
     return max(1, steps)
 
@@ -221,6 +276,7 @@ def _steps_s(
     if batch == 0.0:
         return 0.0
     flight = min(float(stages), batch)
-    each_s = (costs[PAIR_S] * pairs + costs[CONTEXT_S] * context) / flight
+    context_s = costs[CONTEXT_S] + (costs[MIXED_CONTEXT_S] if pairs > 0.0 else 0.0)
+    each_s = (costs[PAIR_S] * pairs + context_s * context) / flight
     each_s += step_fixed_s(costs, tokens / flight, sequences / flight)
     return float(stages * steps * each_s)

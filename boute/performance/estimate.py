@@ -18,7 +18,7 @@ from boute.documents import Document, check_document
 from boute.errors import InfeasibleError, InputError, ProfileError
 from boute.files import read_text
 from boute.performance.build import build_replica
-from boute.performance.closed_loop import closed_loop
+from boute.performance.closed_loop import Load, closed_loop
 from boute.performance.coefficients import load_coefficients
 from boute.performance.steady import Steady
 from boute.profiles.catalog import load_gpu, load_model, model_names
@@ -67,9 +67,12 @@ def case_from(given: Mapping[str, object], *, where: str) -> Case:
     return check_document(filled, Case, where=where)
 
 
-def estimate_case(case: Case, folder: Path, *, model: ModelCard | None = None) -> Estimate:
+def estimate_case(
+    case: Case, folder: Path, *, model: ModelCard | None = None, asynchronous: bool = True
+) -> Estimate:
     """Predict one case; paths are relative to `folder`, and a `model` given stands for its name.
 
+    `asynchronous` says whether the engine schedules a step while the one before runs.
     Raises InputError for what cannot be understood and InfeasibleError for what cannot run.
     """
     model = model or find_model(case.model, folder)
@@ -84,14 +87,15 @@ def estimate_case(case: Case, folder: Path, *, model: ModelCard | None = None) -
         model,
         gpu,
         ModelChoice(name=model.name, weights=case.weights, kv_cache=case.kv_cache),
-        vllm_engine(gpu),
+        vllm_engine(gpu).model_copy(update={"async_scheduling": asynchronous}),
         tensor_parallel=case.tp,
         pipeline_parallel=case.pp,
         max_model_len=case.input_tokens + case.output_tokens,
     )
     if isinstance(replica, str):
         raise InfeasibleError(f"{model.name} on {case.tp * case.pp} x {gpu.name}: {replica}")
-    steady = closed_loop(replica, case.input_tokens, case.output_tokens, case.concurrency)
+    load = Load(case.input_tokens, case.output_tokens, case.concurrency, asynchronous=asynchronous)
+    steady = closed_loop(replica, load)
     known = load_coefficients(gpu.name)
     return Estimate(steady, known.tpot_error, known.ttft_error, known.error_source)
 

@@ -21,6 +21,7 @@ from boute.documents import Document, load_document
 from boute.errors import ProfileError
 from boute.performance import step
 from boute.performance.energy import add_energy
+from boute.performance.power import PowerCoefficients
 
 __all__ = [
     "Conditions",
@@ -172,7 +173,9 @@ def with_entry(entries: Sequence[MeasuredEntry], entry: MeasuredEntry) -> list[M
     return [entry if old.key == entry.key else old for old in entries]
 
 
-def measured_costs(times: StepTimes, dynamic_w: float) -> NDArray[np.float64]:
+def measured_costs(
+    times: StepTimes, dynamic_w: float, power: PowerCoefficients
+) -> NDArray[np.float64]:
     """The record [N_COSTS] of one stage whose GPUs draw at most `dynamic_w` above idle.
 
     A measurement cannot tell reading weights from waiting for the host, so the floor is written as
@@ -184,5 +187,5 @@ def measured_costs(times: StepTimes, dynamic_w: float) -> NDArray[np.float64]:
     costs[step.SEQUENCE_S] = times.sequence_s
     costs[step.PAIR_S] = times.pair_s
     costs[step.CONTEXT_S] = times.context_s
-    add_energy(costs, dynamic_w, token_s=times.token_s)
+    add_energy(costs, dynamic_w, power, token_s=times.token_s)
     return costs

@@ -17,8 +17,10 @@ class Replica:
     `costs` is the flat record that `boute.performance.step` defines, for one pipeline stage; a
     batch passes `stages` of them. `kv_blocks` blocks of `block_size` tokens hold the KV cache.
     `idle_w` is what all `gpus` of the replica draw doing nothing. `latency_error` is the stated
-    relative error of its times. `request_s` is what a request pays once before its first token,
-    whatever else runs: it was measured around the engine and is no part of the simulation.
+    relative error of its times, `energy_error` that of what it draws. `request_s` is what a request
+    pays once before its first token, whatever else runs: it was measured around the engine and is
+    no part of the simulation. With `async_scheduling` an engine of one stage schedules a step while
+    the one before it runs, as vLLM does on GPUs by default.
     """
 
     costs: NDArray[np.float64]
@@ -30,4 +32,6 @@ class Replica:
     gpus: int
     idle_w: float
     latency_error: float = 0.0
+    energy_error: float = 0.0
     request_s: float = 0.0
+    async_scheduling: bool = False

@@ -20,15 +20,18 @@ class LayerShape:
     """The mean layer of a model, per GPU of a group of `tp`.
 
     Parameters: `matrices` every token passes, `experts` held in all, `experts_used` by one token.
-    `activations` is the elements that one token writes or reads between matrices, `pair_flops` the
-    arithmetic of one query-key pair in prefill and `read_flops` in decode, `kv_elements` the
-    cache of one token.
+    Elements of one token: `inputs` and `outputs` of its matrices, what other kernels move
+    `between` them, and the `width` of its queries. `pair_flops` is the arithmetic of one query-key
+    pair in prefill and `read_flops` in decode, `kv_elements` the cache of one token.
     """
 
     matrices: float
     experts: float
     experts_used: float
-    activations: float
+    inputs: float
+    outputs: float
+    between: float
+    width: float
     pair_flops: float
     read_flops: float
     kv_elements: float
@@ -49,15 +52,19 @@ def layer_shape(model: ModelCard, tp: int) -> LayerShape:
     ) / tp
     expert = 3.0 * hidden * model.moe_intermediate_size / tp * sparse
     router = hidden * model.num_experts * sparse
-    expert_inner = model.num_experts_per_tok * model.moe_intermediate_size / tp * sparse
-    attention, attention_width, pair_flops = _attention(model, tp)
+    used = model.num_experts_per_tok * sparse
+    expert_inner = used * model.moe_intermediate_size / tp
+    attention = _attention(model, tp)
     return LayerShape(
-        matrices=attention + 3.0 * hidden * inner + router,
+        matrices=attention.parameters + 3.0 * hidden * inner + router,
         experts=expert * model.num_experts,
         experts_used=expert * model.num_experts_per_tok,
-        # Into and out of the matrices, two norms on the residual, rotary, attention, gated product.
-        activations=12.0 * hidden + 8.0 * attention_width + 7.0 * (inner + expert_inner),
-        pair_flops=pair_flops,
+        inputs=attention.inputs + hidden * (1.0 - sparse + used) + inner + expert_inner,
+        outputs=attention.outputs + hidden * (1.0 - sparse + used) + 2.0 * (inner + expert_inner),
+        # Two norms that add to the residual, rotary, the write into the cache, the gated product.
+        between=8.0 * hidden + 2.0 * attention.width + 3.0 * (inner + expert_inner),
+        width=attention.width,
+        pair_flops=attention.pair_flops,
         read_flops=_read_flops(model, tp),
         kv_elements=kv_elements(model, tp),
     )
@@ -92,23 +99,41 @@ def _read_flops(model: ModelCard, tp: int) -> float:
     return 4.0 * heads * model.head_dim
 
 
-def _attention(model: ModelCard, tp: int) -> tuple[float, float, float]:
-    """Parameters, width of queries, and FLOPs of a query-key pair, on one of `tp` GPUs."""
+@dataclass(frozen=True)
+class _Attention:
+    """The part of a layer before the MLP: fields as those of LayerShape."""
+
+    parameters: float
+    inputs: float
+    outputs: float
+    width: float
+    pair_flops: float
+
+
+def _attention(model: ModelCard, tp: int) -> _Attention:
     hidden = model.hidden_size
     heads = model.num_attention_heads / tp
-    if model.kv_lora_rank:
-        key = model.qk_nope_head_dim + model.qk_rope_head_dim
-        value = model.v_head_dim
-        rank = model.kv_lora_rank
-        query = (
-            hidden * model.q_lora_rank + model.q_lora_rank * heads * key
-            if model.q_lora_rank
-            else hidden * heads * key
+    if not model.kv_lora_rank:
+        cached = kv_elements(model, tp)
+        width = heads * model.head_dim
+        return _Attention(
+            parameters=hidden * (2.0 * width + cached),
+            inputs=hidden + width,
+            outputs=width + cached + hidden,
+            width=width,
+            pair_flops=4.0 * width,
         )
-        latent = hidden * (rank + model.qk_rope_head_dim)
-        up = rank * heads * (model.qk_nope_head_dim + value)
-        parameters = query + latent + up + heads * value * hidden
-        return parameters, heads * key, 2.0 * heads * (key + value)
-    kv_heads = max(model.num_key_value_heads / tp, 1.0)
-    parameters = hidden * model.head_dim * (2.0 * heads + 2.0 * kv_heads)
-    return parameters, heads * model.head_dim, 4.0 * heads * model.head_dim
+    key = model.qk_nope_head_dim + model.qk_rope_head_dim
+    value, rank = model.v_head_dim, model.kv_lora_rank
+    query = (
+        model.q_lora_rank * (hidden + heads * key) if model.q_lora_rank else hidden * heads * key
+    )
+    latent = hidden * (rank + model.qk_rope_head_dim)
+    up = rank * heads * (model.qk_nope_head_dim + value)
+    return _Attention(
+        parameters=query + latent + up + heads * value * hidden,
+        inputs=2.0 * hidden + model.q_lora_rank + rank + heads * value,
+        outputs=model.q_lora_rank + 2.0 * heads * key + rank + heads * value + hidden,
+        width=heads * key,
+        pair_flops=2.0 * heads * (key + value),
+    )

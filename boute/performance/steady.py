@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from boute.compiled import kernel
 from boute.performance.replica import Replica
-from boute.performance.step import CONTEXT_S, PAIR_S, step_fixed_s
+from boute.performance.step import CONTEXT_S, MIXED_CONTEXT_S, PAIR_S, step_fixed_s
 
 __all__ = ["Lengths", "Steady", "capacity", "latency_at"]
 
@@ -131,8 +131,9 @@ def _prompt_s(
     # Experts that decodes read anyway make a prompt cheaper. That relief is left out, so that more
     # load never looks faster.
     first_s = step_fixed_s(costs, 1.0 + chunk, 2.0) - step_fixed_s(costs, 1.0, 1.0)
-    added_s = input_tokens / chunk * max(among_s, first_s) + pairs_s
-    step_s = mixed_s + costs[CONTEXT_S] * decodes * context + pairs_s / chunks
+    mixed_context_s = costs[MIXED_CONTEXT_S] * decodes * context
+    added_s = input_tokens / chunk * (max(among_s, first_s) + mixed_context_s) + pairs_s
+    step_s = mixed_s + costs[CONTEXT_S] * decodes * context + mixed_context_s + pairs_s / chunks
     return added_s, (stages + chunks - 1.0) * step_s
 
 

@@ -36,6 +36,7 @@ def chrome_trace(
     output_tokens: NDArray[np.int64],
     seed: int,
     *,
+    ready_s: Sequence[float] = (),
     first_process: int = 0,
     max_batches: int = MAX_BATCHES,
 ) -> dict[str, Any]:
@@ -45,13 +46,13 @@ def chrome_trace(
     `traceEvents` of several pools can be put in one file. The run stops soon after `max_batches`;
     `otherData` says so, and how many requests the trace holds.
     """
-    candidates = draw_candidates(len(arrival_s), replicas, seed)
+    dispatch = draw_candidates(arrival_s, replicas, seed, ready_s=ready_s)
     held = fits(replica, input_tokens, output_tokens)
     engines, requests = run_reference(
         replica,
         replicas,
-        candidates[held].tolist(),
-        arrival_s[held].tolist(),
+        dispatch.candidates[held].tolist(),
+        dispatch.at_s[held].tolist(),
         input_tokens[held].tolist(),
         output_tokens[held].tolist(),
         max_batches=max_batches,
@@ -60,6 +61,7 @@ def chrome_trace(
     numbers = np.flatnonzero(held)
     for request in requests:
         request.index = int(numbers[request.index])
+        request.arrival_s = float(arrival_s[request.index])
     events: list[Event] = []
     for place, engine in enumerate(engines):
         events.extend(_engine_events(f"{name} replica {place}", first_process + place, engine))

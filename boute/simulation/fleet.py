@@ -22,7 +22,8 @@ __all__ = ["FleetRun", "PoolLoad", "simulate_fleet"]
 class PoolLoad:
     """One pool: `replicas` of a replica, and its weight among the pools of the same model.
 
-    `model` is the index that requests are assigned by.
+    `model` is the index that requests are assigned by. `ready_s` has the time from which each
+    replica takes requests; empty, all do from the start.
     """
 
     name: str
@@ -30,6 +31,7 @@ class PoolLoad:
     replica: Replica
     replicas: int
     weight: float
+    ready_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,7 @@ def simulate_fleet(
             input_tokens[mine],
             output_tokens[mine],
             seed + 1 + place,
+            ready_s=load.ready_s,
         )
         for place, (load, mine) in enumerate(zip(pools, members, strict=True))
     )

@@ -20,6 +20,7 @@ from boute.simulation.state import (
     Request,
     admit,
     can_admit,
+    free_blocks,
     held_blocks,
     preempt_running,
     stage_j,
@@ -82,9 +83,9 @@ def _schedule(requests: Records, costs: Floats, engine: Engine) -> float:
     while engine.preemptions == preemptions and can_admit(requests, engine, room):
         chunk = admit(requests, engine, room)
         request = requests[engine.partial]
-        pairs += 0.5 * chunk * chunk
+        pairs += chunk * (request.computed - 0.5 * chunk)
         room -= chunk
-        if chunk == request.input + request.generated:
+        if request.computed == request.input + request.generated:
             engine.partial = NOBODY
             request.batch = batch
             sequences += 1
@@ -144,7 +145,7 @@ def _wait_for_oldest(requests: Records, engine: Engine, batch_end_s: Floats) -> 
                 request.first_s = engine.clock
             if request.generated == request.output:
                 request.finish_s = engine.clock
-                engine.free += held_blocks(engine, request.computed)
+                free_blocks(engine, held_blocks(engine, request.computed))
                 engine.just_finished += 1
                 unlink_running(requests, engine, index)
         index = newer

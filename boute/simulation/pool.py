@@ -2,12 +2,15 @@
 
 A replica is vLLM V1 at step level; which replica a request goes to is decided as Ray Serve does
 it: two replicas are drawn, and the one with fewer ongoing requests takes it. Only those two need to
-be simulated up to the arrival, so a pool costs no more than its replicas one by one.
+be simulated up to the arrival, so a pool costs no more than its replicas one by one. A replica that
+is not ready yet is not drawn; with none ready, requests wait for the first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +30,7 @@ from boute.simulation.state import (
     ongoing,
 )
 
-__all__ = ["PoolRun", "draw_candidates", "fits", "simulate_pool"]
+__all__ = ["Dispatch", "PoolRun", "draw_candidates", "fits", "simulate_pool"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,13 @@ class PoolRun:
         return len(self.arrival_s)
 
 
+class Dispatch(NamedTuple):
+    """The time [N] at which each request is given to a replica, and two to choose from [N, 2]."""
+
+    at_s: NDArray[np.float64]
+    candidates: NDArray[np.int64]
+
+
 def simulate_pool(
     replica: Replica,
     replicas: int,
@@ -68,16 +78,20 @@ def simulate_pool(
     input_tokens: NDArray[np.int64],
     output_tokens: NDArray[np.int64],
     seed: int,
+    *,
+    ready_s: Sequence[float] = (),
 ) -> PoolRun:
     """Run N requests, in order of arrival, to the end of the last; the same seed, the same bytes.
 
-    `arrival_s` [N] ascends, `input_tokens` and `output_tokens` [N] are at least 1. Raise ValueError
-    for anything else, and for less than one replica.
+    `arrival_s` [N] ascends, `input_tokens` and `output_tokens` [N] are at least 1. `ready_s` has
+    the time from which each replica takes requests, on the clock of the arrivals; without it all
+    do from the start. Raise ValueError for anything else, and for less than one replica.
     """
     _check(replicas, arrival_s, input_tokens, output_tokens)
+    dispatch = draw_candidates(arrival_s, replicas, seed, ready_s=ready_s)
     pool = _new_pool(replica, replicas, len(arrival_s))
     requests, engines = pool.requests, pool.engines
-    requests["arrival_s"] = arrival_s
+    requests["arrival_s"] = dispatch.at_s
     requests["input"] = input_tokens
     requests["output"] = output_tokens
     requests["failed"] = ~fits(replica, input_tokens, output_tokens)
@@ -85,7 +99,7 @@ def simulate_pool(
     if replica.stages > 1:
         shape = (replicas, replica.stages)
         pipelines = Pipelines(stage_free_s=np.zeros(shape), batch_end_s=np.zeros(shape))
-    waiting = int(_run(pool, pipelines, draw_candidates(len(arrival_s), replicas, seed)))
+    waiting = int(_run(pool, pipelines, dispatch.candidates))
     finish_s = requests["finish_s"].copy()
     done = np.isfinite(finish_s)
     last_s = float(arrival_s[-1]) if len(arrival_s) else 0.0
@@ -115,13 +129,29 @@ def fits(
     return np.asarray(blocks <= replica.kv_blocks)
 
 
-def draw_candidates(requests: int, replicas: int, seed: int) -> NDArray[np.int64]:
-    """Two different replicas for each request, [N, 2]; the same one twice if there is only one."""
+def draw_candidates(
+    arrival_s: NDArray[np.float64], replicas: int, seed: int, *, ready_s: Sequence[float] = ()
+) -> Dispatch:
+    """When each request goes to a replica, and which two are drawn for it.
+
+    The two differ where two are ready. Raise ValueError for a time to ready that is not finite or
+    not one for each replica.
+    """
     random = np.random.default_rng(seed)
-    first = random.integers(replicas, size=requests)
-    other = random.integers(max(replicas - 1, 1), size=requests)
-    second = (first + 1 + other) % replicas
-    return np.stack([first, second], axis=1)
+    if not any(ready_s):
+        first = random.integers(replicas, size=len(arrival_s))
+        other = random.integers(max(replicas - 1, 1), size=len(arrival_s))
+        second = (first + 1 + other) % replicas
+        return Dispatch(arrival_s, np.stack([first, second], axis=1))
+    if len(ready_s) != replicas or not np.all(np.isfinite(ready_s)):
+        raise ValueError("every replica has a finite time to ready")
+    order = np.argsort(ready_s, kind="stable")
+    known_s = np.asarray(ready_s, np.float64)[order]
+    at_s = np.maximum(arrival_s, known_s[0])
+    up = np.searchsorted(known_s, at_s, side="right")
+    first = random.integers(up)
+    second = (first + 1 + random.integers(np.maximum(up - 1, 1))) % up
+    return Dispatch(at_s, order[np.stack([first, second], axis=1)])
 
 
 def _check(
@@ -155,13 +185,15 @@ def _new_pool(replica: Replica, replicas: int, requests: int) -> Pool:
     pool.requests["finish_s"] = np.inf
     pool.requests["replica"] = NOBODY
     pool.engines["free"] = replica.kv_blocks
+    pool.engines["given_back"] = replica.kv_blocks
     pool.engines["least_free"] = replica.kv_blocks
+    pool.engines["ahead"] = replica.async_scheduling and replica.stages == 1
     pool.engines["stages"] = replica.stages
     pool.engines["block_size"] = replica.block_size
     pool.engines["max_num_seqs"] = sequences
     pool.engines["max_num_batched_tokens"] = replica.max_num_batched_tokens
-    pool.engines["newest"] = NOBODY
-    pool.engines["partial"] = NOBODY
+    for nobody in ("newest", "partial", "done_last", "done_before"):
+        pool.engines[nobody] = NOBODY
     return pool
 
 

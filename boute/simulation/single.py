@@ -5,6 +5,11 @@ per request and step. Once a request decodes it is known after how many steps of
 finish (`due`) and at which remainders of that number it opens a KV block (`growth`); the tokens in
 the KV cache of all of them grow by their number each step. A stretch of steps with no prefill, no
 completion and no shortage of blocks has a cost affine in that sum, and is run in closed form.
+
+With asynchronous scheduling (`ahead` = 1) a step is scheduled while the one before it runs, so it
+starts when that ends and knows what had ended when that began. A step is timed when it is
+scheduled; a request that it completes keeps its place and its blocks until the engine's clock has
+reached the end of the step.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from boute.simulation.state import (
     Request,
     admit,
     can_admit,
+    free_blocks,
     held_blocks,
     preempt_running,
     stage_j,
@@ -40,7 +46,7 @@ def run_steps(
 
     `due` and `growth` are the engine's rows of those of `Pool`.
     """
-    engine.just_finished = 0
+    _let_go(requests, engine)
     steps = _quiet_steps(requests, engine, due)
     fresh = 0
     if steps > 0:
@@ -50,9 +56,28 @@ def run_steps(
     while engine.decoding > 0 and due[engine.decoding - 1] >> 32 == engine.steps:
         index = due[engine.decoding - 1] & 0xFFFFFFFF
         _leave_decoding(requests, engine, due, growth, index)
-        _finish(requests, engine, index)
+        _complete(requests, engine, index)
     if fresh > 0:
         _first_tokens(requests, engine, due, growth, fresh)
+
+
+@kernel
+def _let_go(requests: Records, engine: Engine) -> None:
+    """Free the blocks and the places of requests whose last token is there."""
+    _free(requests, engine, engine.done_before)
+    engine.done_before = NOBODY
+    if engine.end_s <= engine.clock:
+        _free(requests, engine, engine.done_last)
+        engine.done_last = NOBODY
+
+
+@kernel
+def _free(requests: Records, engine: Engine, index: int) -> None:
+    while index != NOBODY:
+        request: Request = requests[index]
+        free_blocks(engine, held_blocks(engine, request.computed))
+        unlink_running(requests, engine, index)
+        index = request.next_done
 
 
 @kernel
@@ -60,38 +85,43 @@ def _quiet_steps(requests: Records, engine: Engine, due: Ints) -> int:
     """Steps for which decoding is all there is to do and blocks cannot run short; maybe 0.
 
     While nobody finishes, free blocks only become fewer, so a waiting request that cannot be
-    admitted now cannot be until then.
+    admitted now cannot be until then. Who is done and not let go yet is so after one step.
     """
     decoding = engine.decoding
     if decoding == 0 or engine.partial != NOBODY:
         return 0
     if can_admit(requests, engine, engine.max_num_batched_tokens - decoding):
         return 0
-    steps = (due[decoding - 1] >> 32) - engine.steps
+    steps = (due[decoding - 1] >> 32) - engine.steps if engine.done_last == NOBODY else 1
     # In block_size steps each request opens one block.
     return int(min(steps, engine.free // decoding * engine.block_size))
 
 
 @kernel
 def _stretch(costs: Floats, engine: Engine, growth: Ints, steps: int, until_s: float) -> None:
-    """Run up to `steps` steps of decoding alone: those that start before `until_s`.
+    """Run up to `steps` steps of decoding alone: those that are scheduled before `until_s`.
 
     Step i reads context + decoding * (i + 1) tokens, so the first m steps take
-    m * flat_s + m^2 * slope_s; the number of them that starts in time is a root of that.
+    m * flat_s + m^2 * slope_s; the number of them that starts in time is a root of that. Scheduled
+    ahead is one more, if it is not too late for that already.
     """
     decoding = engine.decoding
     slope_s = 0.5 * costs[CONTEXT_S] * decoding
     flat_s = stage_s(costs, decoding, decoding, 0.0, float(engine.context + decoding)) - slope_s
-    gap_s = until_s - engine.clock
-    last = steps - 1
-    if last * (flat_s + last * slope_s) >= gap_s:
+    gap_s = until_s - max(engine.clock, engine.end_s)
+    last = steps - 1 - engine.ahead
+    if gap_s <= 0.0:
+        steps = 1
+    elif last >= 0 and last * (flat_s + last * slope_s) >= gap_s:
         root = 2.0 * gap_s / (flat_s + math.sqrt(flat_s * flat_s + 4.0 * slope_s * gap_s))
-        steps = max(1, math.ceil(root))
-        while steps > 1 and (steps - 1) * (flat_s + (steps - 1) * slope_s) >= gap_s:
-            steps -= 1
-        while steps * (flat_s + steps * slope_s) < gap_s:
-            steps += 1
+        in_time = max(1, math.ceil(root))
+        while in_time > 1 and (in_time - 1) * (flat_s + (in_time - 1) * slope_s) >= gap_s:
+            in_time -= 1
+        while in_time * (flat_s + in_time * slope_s) < gap_s:
+            in_time += 1
+        steps = in_time + engine.ahead
     seconds = steps * (flat_s + steps * slope_s)
+    but_last_s = (steps - 1) * (flat_s + (steps - 1) * slope_s)
     slope_j = 0.5 * costs[CONTEXT_J] * decoding
     flat_j = stage_j(costs, decoding, decoding, 0.0, float(engine.context + decoding)) - slope_j
 
@@ -101,15 +131,16 @@ def _stretch(costs: Floats, engine: Engine, growth: Ints, steps: int, until_s: f
         engine.free -= growth[(engine.steps + i) % size]
     engine.context += steps * decoding
     engine.steps += steps
-    _spend(engine, seconds, steps * (flat_j + steps * slope_j))
+    _launch(engine, seconds, but_last_s, steps * (flat_j + steps * slope_j))
 
 
 @kernel
 def _mixed_step(requests: Records, costs: Floats, engine: Engine, due: Ints, growth: Ints) -> int:
     """Run one step of any kind and return how many prefills it completes.
 
-    Preempting the newest until the rest have their blocks is what vLLM does one request after the
-    other: it preempts if and only if the sum of what is still needed exceeds what is free.
+    With nothing to compute it waits for the step that runs. Preempting the newest until the rest
+    have their blocks is what vLLM does one request after the other: it preempts if and only if the
+    sum of what is still needed exceeds what is free.
     """
     preempted = False
     while True:
@@ -140,27 +171,36 @@ def _mixed_step(requests: Records, costs: Floats, engine: Engine, due: Ints, gro
     room = engine.max_num_batched_tokens - tokens
     while not preempted and can_admit(requests, engine, room):
         chunk = admit(requests, engine, room)
-        pairs += 0.5 * chunk * chunk
+        request = requests[engine.partial]
+        pairs += chunk * (request.computed - 0.5 * chunk)
         tokens += chunk
         room -= chunk
-        request = requests[engine.partial]
-        if chunk == request.input + request.generated:
+        if request.computed == request.input + request.generated:
             engine.partial = NOBODY
             fresh += 1
+    if tokens == 0:
+        engine.clock = max(engine.clock, engine.end_s)
+        return 0
     sequences = engine.decoding + fresh
     engine.context += engine.decoding
     seconds = stage_s(costs, tokens, sequences, pairs, float(engine.context))
     engine.steps += 1
-    _spend(engine, seconds, stage_j(costs, tokens, sequences, pairs, float(engine.context)))
+    joules = stage_j(costs, tokens, sequences, pairs, float(engine.context))
+    _launch(engine, seconds, 0.0, joules)
     return fresh
 
 
 @kernel
-def _spend(engine: Engine, seconds: float, joules: float) -> None:
-    engine.clock += seconds
+def _launch(engine: Engine, seconds: float, but_last_s: float, joules: float) -> None:
+    """Put steps on the GPUs: they take `seconds`, all but the last of them `but_last_s`."""
+    start_s = max(engine.clock, engine.end_s)
+    engine.end_s = start_s + seconds
+    engine.clock = start_s + but_last_s if engine.ahead == 1 else engine.end_s
     engine.busy_s += seconds
     engine.joules += joules
     engine.least_free = min(engine.least_free, engine.free)
+    engine.done_before = engine.done_last
+    engine.done_last = NOBODY
 
 
 @kernel
@@ -174,21 +214,21 @@ def _first_tokens(requests: Records, engine: Engine, due: Ints, growth: Ints, fr
         older = request.older
         request.generated += 1
         if request.generated == 1:
-            request.first_s = engine.clock
+            request.first_s = engine.end_s
         if request.generated == request.output:
-            _finish(requests, engine, index)
+            _complete(requests, engine, index)
         else:
             _join_decoding(requests, engine, due, growth, index)
         index = older
 
 
 @kernel
-def _finish(requests: Records, engine: Engine, index: int) -> None:
+def _complete(requests: Records, engine: Engine, index: int) -> None:
+    """Note that the last token of a request comes at the end of the step just scheduled."""
     request: Request = requests[index]
-    request.finish_s = engine.clock
-    engine.free += held_blocks(engine, request.computed)
-    engine.just_finished += 1
-    unlink_running(requests, engine, index)
+    request.finish_s = engine.end_s
+    request.next_done = engine.done_last
+    engine.done_last = index
 
 
 @kernel
@@ -226,7 +266,19 @@ def _leave_decoding(requests: Records, engine: Engine, due: Ints, growth: Ints, 
 
 @kernel
 def _preempt_newest(requests: Records, engine: Engine, due: Ints, growth: Ints) -> None:
+    """Preempt the newest request that holds blocks, be it one whose last token is under way.
+
+    That one does not come back; it is let go in its time.
+    """
     index = engine.newest
+    while requests[index].computed == 0:
+        index = requests[index].older
+    request: Request = requests[index]
+    if request.finish_s < math.inf:
+        free_blocks(engine, held_blocks(engine, request.computed))
+        request.computed = 0
+        engine.preemptions += 1
+        return
     if index == engine.partial:
         engine.partial = NOBODY
     else:

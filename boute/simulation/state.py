@@ -4,6 +4,11 @@ A request is in one of two linked lists of its engine: the running list, in orde
 (`oldest` to `newest`, linked by `older` and `newer`), or the waiting queue (`waiting_first` to
 `waiting_last`, linked by `newer`). Lists hold indices into `Pool.requests`; NOBODY ends them.
 How engines use them is in `boute.simulation.single` and `boute.simulation.pipelined`.
+
+The free blocks of the KV cache are a queue, as in vLLM: blocks are taken from its front and given
+back at its end, the last tokens of a request first, and hold what they held until they are taken.
+So a preempted request finds the front part of its context again. Requests resume in the reverse
+order of their preemption, hence two counts tell how much: of blocks given back, and of free ones.
 """
 
 from __future__ import annotations
@@ -14,7 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boute.compiled import kernel
-from boute.performance.step import CONTEXT_J, CONTEXT_S, PAIR_J, PAIR_S, step_fixed_j, step_fixed_s
+from boute.performance.step import (
+    BUSY_W,
+    CONTEXT_J,
+    CONTEXT_S,
+    MIXED_CONTEXT_S,
+    PAIR_J,
+    PAIR_S,
+    step_fixed_j,
+    step_fixed_s,
+)
 
 __all__ = [
     "ENGINE",
@@ -30,6 +44,7 @@ __all__ = [
     "admit",
     "can_admit",
     "enqueue",
+    "free_blocks",
     "held_blocks",
     "ongoing",
     "preempt_running",
@@ -59,8 +74,11 @@ class Request(Protocol):
     origin: int  # `single`, decoding: tokens in the KV cache less the engine's steps
     due: int  # `single`, decoding: the engine's steps when the answer is complete
     batch: int  # `pipelined`: 1 + number of the batch in flight that brings a token, or 0
+    kept: int  # preempted: blocks that held known tokens
+    kept_from: int  # preempted: blocks that are taken from the queue before the last of those is
     older: int
     newer: int
+    next_done: int  # `single`: links the requests whose last token is under way
     replica: int
     failed: int  # 1 for a request that no replica can hold
 
@@ -68,11 +86,13 @@ class Request(Protocol):
 class Engine(Protocol):
     """One replica, a record of the array `Pool.engines`."""
 
-    clock: float  # start of the next step
+    clock: float  # when the next step is scheduled
+    end_s: float  # `single`: when the last step that was scheduled ends
     busy_s: float
     busy_until: float
     joules: float
-    free: int  # KV blocks
+    free: int  # KV blocks in the queue
+    given_back: int  # KV blocks that ever were in the queue, less those found again
     least_free: int
     running: int
     oldest: int
@@ -81,12 +101,15 @@ class Engine(Protocol):
     waiting_first: int
     waiting_last: int
     partial: int  # the one running request whose prefill is unfinished; it is always the newest
-    just_finished: int  # requests that completed at `clock`
+    done_last: int  # `single`: first of the requests that end with the last step scheduled
+    done_before: int  # `single`: first of those that end with the one before
+    just_finished: int  # `pipelined`: requests that completed at `clock`
     preemptions: int
     steps: int
     decoding: int  # `single`: running requests past their prefill
     context: int  # `single`: their tokens in the KV cache
     in_flight: int  # `pipelined`: batches between the first and the last stage
+    ahead: int  # steps that are scheduled before the one that runs has ended: 0 or 1
     stages: int
     block_size: int
     max_num_seqs: int
@@ -133,14 +156,20 @@ class Pipelines(NamedTuple):
 def stage_s(costs: Floats, tokens: int, sequences: int, pairs: float, context: float) -> float:
     """Seconds of one stage of one step."""
     fixed_s = step_fixed_s(costs, float(tokens), float(sequences))
-    return float(fixed_s + costs[PAIR_S] * pairs + costs[CONTEXT_S] * context)
+    context_s = costs[CONTEXT_S]
+    if pairs > 0.0:
+        context_s += costs[MIXED_CONTEXT_S]
+    return float(fixed_s + costs[PAIR_S] * pairs + context_s * context)
 
 
 @kernel
 def stage_j(costs: Floats, tokens: int, sequences: int, pairs: float, context: float) -> float:
     """Joules above idle of one stage of one step."""
     fixed_j = step_fixed_j(costs, float(tokens), float(sequences))
-    return float(fixed_j + costs[PAIR_J] * pairs + costs[CONTEXT_J] * context)
+    context_j = costs[CONTEXT_J]
+    if pairs > 0.0:
+        context_j += costs[BUSY_W] * costs[MIXED_CONTEXT_S]
+    return float(fixed_j + costs[PAIR_J] * pairs + context_j * context)
 
 
 @kernel
@@ -150,11 +179,25 @@ def held_blocks(engine: Engine, tokens: int) -> int:
 
 
 @kernel
+def free_blocks(engine: Engine, blocks: int) -> None:
+    """Give blocks back to the queue."""
+    engine.free += blocks
+    engine.given_back += blocks
+
+
+@kernel
+def _blocks_found_again(engine: Engine, request: Request) -> int:
+    """Blocks of a waiting request that the queue still holds; its last token is computed anew."""
+    taken = engine.given_back - engine.free
+    left = request.kept - max(0, taken - request.kept_from)
+    return int(max(0, min(left, (request.input + request.generated - 1) // engine.block_size)))
+
+
+@kernel
 def ongoing(engine: Engine, now_s: float) -> int:
     """Requests waiting or running at a time, as the dispatcher counts them.
 
-    The engine is simulated up to the end of the step that covers `now_s`, so what finishes at that
-    end is still ongoing.
+    The engine has scheduled all that starts before `now_s`, so what ends then is still ongoing.
     """
     count = engine.waiting + engine.running
     if engine.clock >= now_s:
@@ -182,12 +225,14 @@ def enqueue(requests: Records, engine: Engine, replica: int, index: int) -> None
 
 @kernel
 def can_admit(requests: Records, engine: Engine, room: int) -> bool:
-    """Whether the head of the waiting queue can start with at most `room` tokens in this step."""
+    """Whether the head of the waiting queue can start with at most `room` tokens in this step.
+
+    All of its tokens have to fit in the cache, even if only some are computed now.
+    """
     if engine.waiting == 0 or room <= 0 or engine.running >= engine.max_num_seqs:
         return False
     request: Request = requests[engine.waiting_first]
-    chunk = min(request.input + request.generated, room)
-    return bool(held_blocks(engine, chunk) <= engine.free)
+    return bool(held_blocks(engine, request.input + request.generated) <= engine.free)
 
 
 @kernel
@@ -212,10 +257,14 @@ def admit(requests: Records, engine: Engine, room: int) -> int:
     engine.partial = index
     if request.start_s < 0.0:
         request.start_s = engine.clock
-    chunk = min(request.input + request.generated, room)
-    request.computed = chunk
-    engine.free -= held_blocks(engine, chunk)
-    return chunk
+    found = _blocks_found_again(engine, request)
+    cached = found * engine.block_size
+    chunk = min(request.input + request.generated - cached, room)
+    request.computed = cached + chunk
+    request.kept = 0
+    engine.given_back -= found
+    engine.free -= held_blocks(engine, request.computed)
+    return int(chunk)
 
 
 @kernel
@@ -239,11 +288,15 @@ def unlink_running(requests: Records, engine: Engine, index: int) -> None:
 def preempt_running(requests: Records, engine: Engine, index: int) -> None:
     """Move a running request to the front of the waiting queue, to be computed anew.
 
-    `computed` has to be up to date; the KV blocks of so many tokens are freed.
+    `computed` has to be up to date; its KV blocks are given back. The block that takes a token
+    which is still under way is not found again.
     """
     request: Request = requests[index]
     unlink_running(requests, engine, index)
-    engine.free += held_blocks(engine, request.computed)
+    held = held_blocks(engine, request.computed)
+    request.kept = (request.computed - engine.ahead) // engine.block_size
+    request.kept_from = engine.given_back + held - request.kept
+    free_blocks(engine, held)
     request.computed = 0
     request.newer = engine.waiting_first if engine.waiting > 0 else NOBODY
     if engine.waiting == 0:

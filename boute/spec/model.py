@@ -244,6 +244,7 @@ class Engine(Document):
     max_num_batched_tokens: Annotated[int, Field(ge=16, le=131_072)] = 8192
     block_size: Literal[8, 16, 32, 64, 128] = 16
     max_model_len: Count | None = Field(default=None, description="default: longest request")
+    async_scheduling: bool | None = Field(default=None, description="default: on GPUs, as vLLM")
 
 
 class Search(Document):

@@ -42,6 +42,7 @@ def vllm_arguments(settings: EngineSettings) -> dict[str, Any]:
         "kv_cache_dtype": "fp8" if settings.kv_cache == "fp8" else None,
         # Said, because inside a Ray actor vLLM would choose its Ray executor.
         "distributed_executor_backend": "uni" if gpus == 1 else "mp",
+        "async_scheduling": engine.async_scheduling,
     }
     if settings.device == "cpu":
         arguments |= {
@@ -49,7 +50,7 @@ def vllm_arguments(settings: EngineSettings) -> dict[str, Any]:
             "enforce_eager": True,
             "kv_cache_memory_bytes": CPU_KV_CACHE_BYTES,
             # There is no device to keep busy: every token would only come one step later.
-            "async_scheduling": False,
+            "async_scheduling": engine.async_scheduling or False,
         }
         if settings.cores < 1:
             arguments |= {

@@ -25,6 +25,7 @@ class Pace(Document):
     block_size: int
     max_num_seqs: int
     max_num_batched_tokens: int
+    async_scheduling: bool = False
 
 
 class EngineSettings(Document):

@@ -11,6 +11,7 @@ from boute.measure.answer import Answer
 from boute.measure.batches import mean_step
 from boute.measure.fit import Cell, fit, prefill_cell
 from boute.performance.measured import StepTimes, measured_costs
+from boute.performance.power import load_power
 from boute.performance.replica import Replica
 from boute.simulation.reference import run_reference
 
@@ -25,7 +26,7 @@ shapes = st.lists(
 def answers_of(requests: list[tuple[float, int, int]], *, merged: int = 1) -> list[Answer]:
     """Answers to requests (arrival, input, output), as one engine of the step model gives them."""
     replica = Replica(
-        costs=measured_costs(TIMES, 0.0),
+        costs=measured_costs(TIMES, 0.0, load_power()),
         stages=1,
         kv_blocks=10_000,
         block_size=16,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from boute.errors import ServingError
 from boute.measure.fit import Cell, fit, prefill_cell
 from boute.performance.measured import StepTimes, measured_costs
+from boute.performance.power import load_power
 from boute.performance.replica import Replica
 from boute.simulation.reference import run_reference
 
@@ -99,7 +100,7 @@ def test_a_prompt_cell_is_what_the_simulator_makes_of_a_prompt(stages: int) -> N
         floor_s=0.004, token_s=5e-5, sequence_s=2e-4, pair_s=1e-8, context_s=3e-7, request_s=0.0
     )
     replica = Replica(
-        costs=measured_costs(times, 0.0),
+        costs=measured_costs(times, 0.0, load_power()),
         stages=stages,
         kv_blocks=100,
         block_size=16,

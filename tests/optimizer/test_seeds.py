@@ -72,12 +72,19 @@ def test_seeds_are_points_that_decode(problem: Problem) -> None:
 
 
 def test_greedy_points_use_the_type_that_is_cheapest_a_request(problem: Problem) -> None:
-    found = [problem.decode(point) for point in greedy_points(problem)]
-    pools = [
-        pool for decision in found if isinstance(decision, Decision) for pool in decision.pools
-    ]
-    assert {pool.gpu for pool in pools if pool.model == "llama-3.1-8b"} == {"l40s"}
-    assert {pool.gpu for pool in pools if pool.model == "llama-3.1-70b"} == {"h100-sxm"}
+    options = [option for option in problem.table.options if option.model == 0]
+    cheapest = min(options, key=lambda option: option.price_per_request).gpu
+    supply = problem.context.supplies[cheapest]
+    for point in greedy_points(problem):
+        decision = problem.decode(point)
+        assert isinstance(decision, Decision)
+        small = [pool for pool in decision.pools if pool.model == "llama-3.1-8b"]
+        large = [pool for pool in decision.pools if pool.model == "llama-3.1-70b"]
+        assert {pool.gpu for pool in large} <= {"h100-sxm"}
+        # What the cheapest type has not enough of goes on to the next.
+        if {pool.gpu for pool in small} - {supply.name}:
+            of_type = [pool for pool in decision.pools if pool.gpu == supply.name]
+            assert sum(pool.gpus for pool in of_type) == supply.count
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])

@@ -29,6 +29,7 @@ from boute.performance.measured import (
     with_entry,
 )
 from boute.performance.memory import memory_plan
+from boute.performance.power import load_power
 from boute.performance.replica import Replica
 from boute.performance.step import step_fixed_j, step_fixed_s
 from boute.plan.decision import Decision
@@ -122,14 +123,14 @@ def test_an_entry_takes_the_place_of_its_like() -> None:
 def test_steps_are_linear_in_what_was_measured(
     tokens: int, sequences: int, pairs: float, context: float
 ) -> None:
-    costs = measured_costs(TIMES, 300.0)
+    costs = measured_costs(TIMES, 300.0, load_power())
     seconds = step_fixed_s(costs, tokens, sequences)
     assert seconds == pytest.approx(0.004 + 3e-5 * tokens + 1e-4 * sequences)
     seconds += costs[step.PAIR_S] * pairs + costs[step.CONTEXT_S] * context
     joules = step_fixed_j(costs, tokens, sequences)
     joules += costs[step.PAIR_J] * pairs + costs[step.CONTEXT_J] * context
     assert 0 < joules <= 300.0 * seconds
-    assert step_fixed_j(measured_costs(TIMES, 0.0), tokens, sequences) == 0
+    assert step_fixed_j(measured_costs(TIMES, 0.0, load_power()), tokens, sequences) == 0
 
 
 def test_a_replica_that_was_measured_is_made_of_it() -> None:
@@ -201,7 +202,7 @@ def test_a_plan_is_evaluated_with_what_was_measured(context_with: Callable[..., 
     _, requests = run_reference(
         replica,
         3,
-        draw_candidates(len(workload), 3, context.spec.workload.seed + 1).tolist(),
+        draw_candidates(workload.arrival_s, 3, context.spec.workload.seed + 1).candidates.tolist(),
         workload.arrival_s.tolist(),
         workload.input_tokens.tolist(),
         workload.output_tokens[:, 0].tolist(),

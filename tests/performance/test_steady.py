@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boute.performance.closed_loop import closed_loop
+from boute.performance.closed_loop import Load, closed_loop
 from boute.performance.steady import Lengths, capacity, latency_at
 from boute.performance.step import CONTEXT_S, step_fixed_s
 
@@ -62,7 +62,7 @@ def test_capacity_is_what_a_crowd_of_users_gets(build, shape):
     model, gpu, tp, pp = shape
     replica = build(model, gpu, tp=tp, pp=pp, max_num_seqs=64)
     asked = Lengths(800, 200)
-    crowd = closed_loop(replica, 800, 200, 256)
+    crowd = closed_loop(replica, Load(800, 200, 256))
     assert capacity(replica, asked) == pytest.approx(crowd.requests_per_s, rel=0.2)
 
 

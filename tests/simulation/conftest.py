@@ -16,6 +16,7 @@ def make_replica(
     block_size: int = 16,
     max_num_seqs: int = 64,
     max_num_batched_tokens: int = 2048,
+    async_scheduling: bool = False,
 ) -> Replica:
     """An 8B model on one large GPU, about; every cost that a step can have is above 0."""
     costs = np.zeros(step.N_COSTS)
@@ -26,6 +27,7 @@ def make_replica(
     costs[step.SEQUENCE_S] = 1.1e-5
     costs[step.PAIR_S] = 1.3e-9
     costs[step.CONTEXT_S] = 5.7e-8
+    costs[step.MIXED_CONTEXT_S] = 3.1e-8
     costs[step.BUSY_W] = 300.0
     costs[step.PAIR_J] = 2e-7
     costs[step.CONTEXT_J] = 1e-5
@@ -38,6 +40,7 @@ def make_replica(
         max_num_batched_tokens=max_num_batched_tokens,
         gpus=stages,
         idle_w=75.0,
+        async_scheduling=async_scheduling,
     )
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from boute.performance.replica import Replica
 from boute.performance.step import CONTEXT_S, PAIR_S, step_fixed_s
 from boute.simulation.pool import PoolRun, draw_candidates, simulate_pool
+from boute.simulation.reference import run_reference
 
 Workload = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -54,6 +55,58 @@ def test_a_pipeline_takes_every_stage_for_each_token(replica_of: Callable[..., R
     assert run.ttft_s[0] == pytest.approx(3 * stage_s, rel=1e-12)
 
 
+def test_a_step_scheduled_ahead_makes_the_next_arrival_wait_for_it(
+    constant_replica: Replica,
+) -> None:
+    """Steps of 10 ms: who comes at 5 ms finds one that runs and, ahead, one that is scheduled."""
+    tokens = np.array([1, 1]), np.array([10, 1])
+    arrival_s = np.array([0.0, 0.005])
+    replica = replace(constant_replica, max_num_seqs=2)
+    first_s = {}
+    for asynchronous in (False, True):
+        ahead = replace(replica, async_scheduling=asynchronous)
+        run = simulate_pool(ahead, 1, arrival_s, *tokens, 0)
+        assert run.finish_s[0] == pytest.approx(0.100)
+        first_s[asynchronous] = arrival_s[1] + run.ttft_s[1]
+    assert first_s == {False: pytest.approx(0.020), True: pytest.approx(0.030)}
+
+
+def test_ahead_a_place_is_free_one_step_late(constant_replica: Replica) -> None:
+    ones = np.ones(3, np.int64)
+    for asynchronous, finish_s in ((False, [0.01, 0.02, 0.03]), (True, [0.01, 0.02, 0.03])):
+        replica = replace(constant_replica, async_scheduling=asynchronous)
+        run = simulate_pool(replica, 1, np.zeros(3), ones, ones, 0)
+        # With one place nothing can be ahead, and the engine waits for the step to end.
+        np.testing.assert_allclose(run.finish_s, finish_s)
+    two = replace(constant_replica, max_num_seqs=2, async_scheduling=True)
+    run = simulate_pool(two, 1, np.zeros(3), ones, np.array([1, 5, 1]), 0)
+    # The first is done at 10 ms; the step from 10 to 20 ms was scheduled while it held its place.
+    np.testing.assert_allclose(run.finish_s, [0.01, 0.05, 0.03])
+
+
+def test_a_prompt_waits_until_all_of_it_fits(replica_of: Callable[..., Replica]) -> None:
+    replica = replica_of(kv_blocks=20, max_num_batched_tokens=64)
+    tokens = np.array([160, 200]), np.array([30, 5])
+    run = simulate_pool(replica, 1, np.array([0.0, 0.1]), *tokens, 0)
+    assert run.preemptions == 0
+    assert 0.1 + run.queue_s[1] == pytest.approx(run.finish_s[0])
+
+
+def test_a_preempted_request_finds_what_is_left_of_its_blocks(
+    replica_of: Callable[..., Replica],
+) -> None:
+    """19 blocks: at the 165th token of the first, the second gives way and loses one block."""
+    replica = replica_of(kv_blocks=19)
+    tokens = np.array([160, 128]), np.array([20, 100])
+    engines, requests = run_reference(replica, 1, [[0, 0]] * 2, [0.0, 0.0], *map(list, tokens))
+    run = simulate_pool(replica, 1, np.zeros(2), *tokens, 0)
+    np.testing.assert_allclose(run.finish_s, [request.finish_s for request in requests], rtol=1e-9)
+    assert run.preemptions > 0
+    computed = sum(batch.tokens for batch in engines[0].batches)
+    once = int(sum(tokens[0]) + sum(tokens[1]) - 2)
+    assert 0 < computed - once < 2 * replica.block_size
+
+
 @pytest.mark.parametrize("stages", [1, 2])
 def test_requests_that_exceed_the_cache_fail_and_the_rest_go_on(
     replica_of: Callable[..., Replica], stages: int
@@ -85,6 +138,7 @@ def test_a_replica_without_cache_fails_everything(replica_of: Callable[..., Repl
     replicas=st.integers(1, 4),
     stages=st.integers(1, 2),
     kv_blocks=st.integers(70, 300),
+    asynchronous=st.booleans(),
     seed=st.integers(0, 2**32),
 )
 def test_every_request_is_served_once_and_in_order(
@@ -93,9 +147,10 @@ def test_every_request_is_served_once_and_in_order(
     replicas: int,
     stages: int,
     kv_blocks: int,
+    asynchronous: bool,
     seed: int,
 ) -> None:
-    replica = replica_of(stages=stages, kv_blocks=kv_blocks)
+    replica = replica_of(stages=stages, kv_blocks=kv_blocks, async_scheduling=asynchronous)
     arrival_s, input_tokens, output_tokens = poisson(120, rate_per_s, seed)
     run = simulate_pool(replica, replicas, arrival_s, input_tokens, output_tokens, seed)
     assert not run.failed.any()
@@ -163,11 +218,63 @@ def test_two_choices_wait_less_than_a_random_replica(replica_of: Callable[..., R
 
 
 def test_candidates_are_two_different_replicas_evenly_drawn() -> None:
-    candidates = draw_candidates(40_000, 4, seed=3)
+    candidates = draw_candidates(np.zeros(40_000), 4, seed=3).candidates
     assert (candidates[:, 0] != candidates[:, 1]).all()
     pairs = np.bincount(candidates[:, 0] * 4 + candidates[:, 1], minlength=16).reshape(4, 4)
     assert np.abs(pairs[~np.eye(4, dtype=bool)] / (40_000 / 12) - 1).max() < 0.1
-    assert (draw_candidates(5, 1, seed=3) == 0).all()
+    assert (draw_candidates(np.zeros(5), 1, seed=3).candidates == 0).all()
+
+
+@given(
+    ready_s=st.lists(st.floats(0.0, 10.0), min_size=1, max_size=5),
+    rate_per_s=st.sampled_from([1.0, 10.0, 100.0]),
+    asynchronous=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_a_replica_takes_nothing_before_it_is_ready(
+    replica_of: Callable[..., Replica],
+    ready_s: list[float],
+    rate_per_s: float,
+    asynchronous: bool,
+    seed: int,
+) -> None:
+    replica = replica_of(async_scheduling=asynchronous)
+    arrival_s, *tokens = poisson(60, rate_per_s, seed)
+    run = simulate_pool(replica, len(ready_s), arrival_s, *tokens, seed, ready_s=ready_s)
+    start_s = arrival_s + run.queue_s
+    assert (start_s >= np.array(ready_s)[run.replica] - 1e-9).all()
+    # Whoever comes before all of them is shared out when the first is ready, in order.
+    early = arrival_s < min(ready_s)
+    assert np.isin(run.replica[early], np.flatnonzero(np.array(ready_s) == min(ready_s))).all()
+    known = draw_candidates(arrival_s, len(ready_s), seed, ready_s=ready_s)
+    up = (np.array(ready_s) <= known.at_s[:, None]).sum(axis=1)
+    assert ((known.candidates[:, 0] != known.candidates[:, 1]) == (up > 1)).all()
+
+
+def test_one_late_replica_only_shifts_what_comes_before_it(
+    replica_of: Callable[..., Replica],
+) -> None:
+    arrival_s, *tokens = poisson(50, 5.0, 3)
+    late = simulate_pool(replica_of(), 1, arrival_s, *tokens, 0, ready_s=[4.0])
+    shifted = simulate_pool(replica_of(), 1, np.maximum(arrival_s, 4.0), *tokens, 0)
+    np.testing.assert_array_equal(late.finish_s, shifted.finish_s)
+    np.testing.assert_allclose(late.ttft_s, shifted.ttft_s + np.maximum(4.0 - arrival_s, 0.0))
+
+
+def test_ready_at_once_is_as_without(replica_of: Callable[..., Replica]) -> None:
+    runs = [
+        simulate_pool(replica_of(), 3, *poisson(100, 20.0, 1), 5, ready_s=ready_s)
+        for ready_s in ((), (0.0, 0.0, 0.0))
+    ]
+    assert runs[0].finish_s.tobytes() == runs[1].finish_s.tobytes()
+
+
+@pytest.mark.parametrize("ready_s", [(1.0,), (1.0, np.inf), (np.nan, 1.0)])
+def test_a_time_to_ready_is_finite_and_one_a_replica(
+    replica_of: Callable[..., Replica], ready_s: tuple[float, ...]
+) -> None:
+    with pytest.raises(ValueError, match="time to ready"):
+        simulate_pool(replica_of(), 2, *poisson(5, 1.0, 0), 0, ready_s=ready_s)
 
 
 @pytest.mark.parametrize("stages", [1, 2])

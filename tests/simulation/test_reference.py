@@ -20,12 +20,13 @@ REPLICAS = st.fixed_dictionaries(
         "block_size": st.sampled_from([1, 4, 16]),
         "max_num_seqs": st.sampled_from([1, 3, 8, 64]),
         "max_num_batched_tokens": st.sampled_from([4, 16, 50, 400]),
+        "async_scheduling": st.booleans(),
     }
 )
 
 
 def run_both(
-    replica: Replica, replicas: int, requests: int, load: float, seed: int
+    replica: Replica, replicas: int, requests: int, load: float, seed: int, *, late_s: float = 0.0
 ) -> tuple[object, list[Engine], list[Request]]:
     """Some requests that fit and arrive in bunches, through both simulators."""
     random = np.random.default_rng(seed)
@@ -35,12 +36,15 @@ def run_both(
     assert fits(replica, input_tokens, output_tokens).all()
     gaps_s = random.exponential(1.0 / load, requests) * (random.random(requests) < 0.6)
     arrival_s = np.cumsum(gaps_s)
-    run = simulate_pool(replica, replicas, arrival_s, input_tokens, output_tokens, seed)
+    ready_s = random.exponential(late_s, replicas).tolist()
+    tokens = input_tokens, output_tokens
+    run = simulate_pool(replica, replicas, arrival_s, *tokens, seed, ready_s=ready_s)
+    dispatch = draw_candidates(arrival_s, replicas, seed, ready_s=ready_s)
     engines, plain = run_reference(
         replica,
         replicas,
-        draw_candidates(requests, replicas, seed).tolist(),
-        arrival_s.tolist(),
+        dispatch.candidates.tolist(),
+        dispatch.at_s.tolist(),
         input_tokens.tolist(),
         output_tokens.tolist(),
     )
@@ -65,6 +69,7 @@ def run_both(
     replicas=st.integers(1, 3),
     requests=st.integers(1, 60),
     load=st.sampled_from([2.0, 10.0, 60.0]),
+    late_s=st.sampled_from([0.0, 0.0, 5.0]),
     seed=st.integers(0, 2**32),
 )
 def test_compiled_engines_agree_with_the_plain_one(
@@ -74,16 +79,18 @@ def test_compiled_engines_agree_with_the_plain_one(
     replicas: int,
     requests: int,
     load: float,
+    late_s: float,
     seed: int,
 ) -> None:
-    run_both(replica_of(stages=stages, **options), replicas, requests, load, seed)
+    run_both(replica_of(stages=stages, **options), replicas, requests, load, seed, late_s=late_s)
 
 
-@pytest.mark.parametrize("stages", [1, 2, 3])
+@pytest.mark.parametrize(("stages", "ahead"), [(1, False), (1, True), (2, False), (3, False)])
 def test_they_agree_where_requests_are_preempted_often(
-    replica_of: Callable[..., Replica], stages: int
+    replica_of: Callable[..., Replica], stages: int, ahead: bool
 ) -> None:
-    replica = replica_of(stages=stages, kv_blocks=40, max_num_seqs=16, max_num_batched_tokens=256)
+    limits = {"kv_blocks": 40, "max_num_seqs": 16, "max_num_batched_tokens": 256}
+    replica = replica_of(stages=stages, async_scheduling=ahead, **limits)
     _, engines, _ = run_both(replica, 2, 150, 40.0, seed=3)
     assert sum(engine.preemptions for engine in engines) > 20
 

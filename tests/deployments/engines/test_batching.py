@@ -22,6 +22,7 @@ SHAPES = st.fixed_dictionaries(
         "block_size": st.sampled_from([1, 4, 16]),
         "max_num_seqs": st.sampled_from([1, 3, 8, 64]),
         "max_num_batched_tokens": st.sampled_from([4, 16, 50, 400]),
+        "async_scheduling": st.booleans(),
     }
 )
 # Every cost of a dense model is above 0.
@@ -29,6 +30,7 @@ COSTS = np.zeros(step.N_COSTS)
 COSTS[step.FLOOR_S], COSTS[step.WEIGHT_S] = 2e-3, 6e-3
 COSTS[step.TOKEN_S], COSTS[step.LINEAR_TOKEN_S] = 3e-5, 1e-6
 COSTS[step.SEQUENCE_S], COSTS[step.PAIR_S], COSTS[step.CONTEXT_S] = 1.1e-5, 1.3e-9, 5.7e-8
+COSTS[step.MIXED_CONTEXT_S] = 3.1e-8
 
 
 def requests_of(pace: Pace, count: int, load: float, seed: int) -> list[tuple[float, int, int]]:
