@@ -39,13 +39,14 @@ MAY_IMPORT = {
     "world": CONTEXT | {"context"},
     "evaluate": EVALUATE,
     "report": NOUNS,
-    "optimizer": EVALUATE | {"evaluate", "world", "report"},
+    "optimizer": EVALUATE | {"evaluate", "world", "report", "startup"},
     "warm": EVALUATE | {"evaluate", "optimizer"},
     "deployments": NOUNS | {"routing", "performance"},
     "bench": NOUNS | {"workload", "routing"},
     "measure": NOUNS | {"performance"},
+    "startup": NOUNS | {"performance"},
     "cli": EVALUATE
-    | {"evaluate", "world", "report", "optimizer", "deployments", "bench", "measure"},
+    | {"evaluate", "world", "report", "optimizer", "deployments", "bench", "measure", "startup"},
 }
 
 HEAVY = [
