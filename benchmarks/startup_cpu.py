@@ -40,6 +40,8 @@ from boute.startup.starts import read_starts
 READY = "Application startup complete."
 LONGEST_S = 240.0
 END_S = 20.0
+# As boute.startup.model counts them: a GPT-2 has neither rotary embeddings nor gates.
+LAYER_OPERATIONS = {"llama": 10, "qwen2": 10, "gpt2": 7}
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ def _started(run: Run, folder: Path, device: str) -> dict[str, object]:
         "weights_bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors")),
         "parameters": parameters_of(folder),
         "layers": run.shape.layers,
+        "layer_operations": LAYER_OPERATIONS[run.shape.family],
         "tokenizer_bytes": (folder / "tokenizer.json").stat().st_size,
     }
     return {"model": run.shape.name, "device": device, "cache": run.cache, "sizes": sizes}

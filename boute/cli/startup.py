@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 if TYPE_CHECKING:
+    from boute.profiles.gpu import GpuCard
     from boute.startup.model import Features, Prediction, StartupFit
     from boute.startup.steps import Startup
 
@@ -109,23 +110,25 @@ def predict(
 ) -> None:
     """Predict how long a replica takes from the command until it answers."""
     from boute.cli.console import print_json
+    from boute.documents import check_document
     from boute.profiles.catalog import load_gpu, load_model
     from boute.startup.cards import captured_sizes, sizes_of
     from boute.startup.model import Features
     from boute.startup.model import predict as run
 
     card, device = load_model(model, Path()), load_gpu(gpu, Path())
-    known = _fit_for(device.name, fit_file)
-    tokenizer_bytes = None if tokenizer_mb is None else 1e6 * tokenizer_mb
-    sizes = sizes_of(card, tp=tp, pp=pp, weights=weights.value, tokenizer_bytes=tokenizer_bytes)
+    known = _fit_for(device, fit_file)
+    sizes = sizes_of(card, tp=tp, pp=pp, weights=weights.value).model_dump()
+    if tokenizer_mb is not None:
+        sizes["tokenizer_bytes"] = 1e6 * tokenizer_mb
     graphs = not eager and device.vendor != "cpu"
-    start = Features(
-        **sizes.model_dump(),
-        captured_sizes=captured_sizes(max_num_seqs) if graphs else 0,
-        gpus=tp * pp,
-        cache=cache.value,
-        eager=eager,
-    )
+    how = {
+        "captured_sizes": captured_sizes(max_num_seqs) if graphs else 0,
+        "gpus": tp * pp,
+        "cache": cache.value,
+        "eager": eager,
+    }
+    start = check_document(sizes | how, Features, where="options")
     found = run(known, start)
     if as_json:
         print_json(_prediction_data(found, start, known))
@@ -134,19 +137,18 @@ def predict(
         _show_prediction(found, known)
 
 
-def _fit_for(gpu: str, file: Path | None) -> StartupFit:
+def _fit_for(gpu: GpuCard, file: Path | None) -> StartupFit:
     """The fit of a file, or the shipped one; raise InputError where there is neither."""
     from boute.errors import InputError
-    from boute.profiles.catalog import load_gpu
     from boute.startup.model import load_fit
     from boute.startup.shipped import shipped_fit
 
     if file is not None:
         return load_fit(file)
-    shipped = shipped_fit(load_gpu(gpu, Path()))
+    shipped = shipped_fit(gpu)
     if shipped is None:
         raise InputError(
-            f"nothing is known of starts on {gpu}",
+            f"nothing is known of starts on {gpu.name}",
             where="--gpu",
             mend="measure some, and give --fit a file of boute startup fit",
         )

@@ -21,25 +21,22 @@ Size = Annotated[float, Field(gt=0)]
 
 
 class ModelSizes(Document):
-    """Sizes of a model on one GPU of a replica, and of its tokenizer.json."""
+    """Sizes of a model on one GPU of a replica and of its tokenizer.json, as in `Features`."""
 
     weights_bytes: Size
     parameters: Size
     layers: Size
+    layer_operations: Size = 10.0
     tokenizer_bytes: Annotated[float, Field(ge=0)]
 
 
-def sizes_of(
-    card: ModelCard, *, tp: int, pp: int, weights: str, tokenizer_bytes: float | None = None
-) -> ModelSizes:
-    """Sizes of one GPU of `tp` x `pp`; a tokenizer file of unknown size is taken by vocabulary."""
+def sizes_of(card: ModelCard, *, tp: int, pp: int, weights: str) -> ModelSizes:
+    """Sizes of one GPU of `tp` x `pp`; that of the tokenizer's file goes by the vocabulary."""
     return ModelSizes(
         weights_bytes=weights_bytes(card, tp, pp, weights),
         parameters=card.parameters / (tp * pp),
         layers=math.ceil(card.num_hidden_layers / pp),
-        tokenizer_bytes=(
-            card.vocab_size * TOKENIZER_BYTES if tokenizer_bytes is None else tokenizer_bytes
-        ),
+        tokenizer_bytes=card.vocab_size * TOKENIZER_BYTES,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ from boute.startup.model import (
 __all__ = ["MeasuredStart", "fit_starts", "leave_one_out"]
 
 Floats = NDArray[np.float64]
-FEWEST_MODELS = 3
+FEWEST_MODELS: Final = 3
+TINY: Final = 1e-9  # seconds a unit: rounding
 
 
 @dataclass(frozen=True)
@@ -106,21 +108,23 @@ def _fit_step(step: Modelled, starts: Sequence[MeasuredStart]) -> StepFit:
     scaled, _ = nnls(rows / sizes, seconds)
     found: Floats = scaled / sizes
     left = float(np.sqrt(np.mean((rows @ found - seconds) ** 2)))
-    kept = {term: _round(value) for term, value in zip(terms, found, strict=True) if value > 0.0}
+    kept = {term: _round(value) for term, value in zip(terms, found, strict=True) if value > TINY}
     return StepFit(terms=kept, residual_s=_round(left))
 
 
 def _with_tokenizer(steps: dict[Modelled, StepFit]) -> dict[Modelled, StepFit]:
     """Book what grows with the tokenizer's file in other steps as the tokenizer's own."""
-    own = dict(steps["tokenizer"].terms) if "tokenizer" in steps else {}
-    for step in ("bootstrap", "other"):
-        if step in steps:
-            terms = dict(steps[step].terms)
-            own["tokenizer_mb"] = own.get("tokenizer_mb", 0.0) + terms.pop("tokenizer_mb", 0.0)
-            steps[step] = steps[step].model_copy(update={"terms": terms})
     before = steps.get("tokenizer")
-    steps["tokenizer"] = StepFit(terms=own, residual_s=before.residual_s if before else None)
-    return steps
+    own = dict(before.terms) if before else {}
+    for step in {"bootstrap", "other"} & set(steps):
+        terms = dict(steps[step].terms)
+        moved = terms.pop("tokenizer_mb", 0.0)
+        if moved:
+            own["tokenizer_mb"] = _round(own.get("tokenizer_mb", 0.0) + moved)
+        steps[step] = steps[step].model_copy(update={"terms": terms})
+    if own:
+        steps["tokenizer"] = StepFit(terms=own, residual_s=before.residual_s if before else None)
+    return {step: steps[step] for step in MODELLED if step in steps}
 
 
 def _round(value: float | np.floating) -> float:

@@ -54,9 +54,10 @@ Term = Literal[
     "weights_gb",
     "parameters_b",
     "compiled",
-    "layer",
+    "compiled_b",
+    "operation",
     "cold_compiled",
-    "cold_layer",
+    "cold_operation",
     "captured",
     "captured_size",
     "captured_size_b",
@@ -66,6 +67,9 @@ Term = Literal[
 class Features(Document):
     """What is started. Bytes, parameters and layers are those of one GPU of the replica.
 
+    `layer_operations` counts the operations of a layer that are traced, by which compiling grows:
+    ten in that of a Llama (four products with matrices, two norms, two rotary embeddings, an
+    activation and its gate).
     `captured_sizes` is the number of batch sizes for which a graph is captured, 0 on CPUs and with
     `eager`, which captures and compiles nothing. `cache` is that of compiled code and of what vLLM
     finds out about a model's class.
@@ -74,11 +78,17 @@ class Features(Document):
     weights_bytes: Annotated[float, Field(gt=0)]
     parameters: Annotated[float, Field(gt=0)]
     layers: Annotated[float, Field(gt=0)]
+    layer_operations: Annotated[float, Field(gt=0)] = 10.0
     tokenizer_bytes: Annotated[float, Field(ge=0)]
     captured_sizes: Annotated[int, Field(ge=0)] = 0
     gpus: Annotated[int, Field(ge=1)] = 1
     cache: Cache
     eager: bool = False
+
+    @property
+    def operations(self) -> float:
+        """Operations that are traced and compiled."""
+        return 0.0 if self.eager else self.layers * self.layer_operations
 
 
 TERMS: Final[Mapping[Term, Callable[[Features], float]]] = {
@@ -89,9 +99,10 @@ TERMS: Final[Mapping[Term, Callable[[Features], float]]] = {
     "weights_gb": lambda start: start.weights_bytes / 1e9,
     "parameters_b": lambda start: start.parameters / 1e9,
     "compiled": lambda start: float(not start.eager),
-    "layer": lambda start: start.layers * (not start.eager),
+    "compiled_b": lambda start: start.parameters / 1e9 * (not start.eager),
+    "operation": lambda start: start.operations,
     "cold_compiled": lambda start: float(start.cache == "cold" and not start.eager),
-    "cold_layer": lambda start: start.layers * (start.cache == "cold" and not start.eager),
+    "cold_operation": lambda start: start.operations * (start.cache == "cold"),
     "captured": lambda start: float(start.captured_sizes > 0 and not start.eager),
     "captured_size": lambda start: start.captured_sizes * (not start.eager),
     "captured_size_b": lambda start: (
@@ -104,7 +115,7 @@ STEP_TERMS: Final[Mapping[Modelled, tuple[Term, ...]]] = {
     "bootstrap": ("start", "cold", "tokenizer_mb"),
     "tokenizer": ("start", "tokenizer_mb"),
     "loading": ("start", "weights_gb"),
-    "compile": ("compiled", "layer", "cold_compiled", "cold_layer"),
+    "compile": ("compiled", "compiled_b", "operation", "cold_compiled", "cold_operation"),
     "profiling": ("start", "parameters_b", "cold_compiled"),
     "capture": ("captured", "captured_size", "captured_size_b"),
     "other": ("start", "tokenizer_mb"),
