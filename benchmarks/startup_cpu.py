@@ -40,6 +40,9 @@ from boute.startup.starts import read_starts
 READY = "Application startup complete."
 LONGEST_S = 240.0
 END_S = 20.0
+# Others may use this share of one processor while a start is measured.
+OTHERS = 0.1
+TICKS = os.sysconf("SC_CLK_TCK")
 # As boute.startup.model counts them: a GPT-2 has neither rotary embeddings nor gates.
 LAYER_OPERATIONS = {"llama": 10, "qwen2": 10, "gpt2": 7}
 
@@ -89,8 +92,8 @@ def main() -> None:
 
 
 def measure(out: Path, limit_s: float) -> bool:
-    """Start what has not been started yet; whether all was within the time."""
-    end_s = time.monotonic() + limit_s
+    """Start what has not been started yet; whether nothing is left to do again."""
+    end_s, done = time.monotonic() + limit_s, True
     for run in runs():
         log = out / "logs" / f"{run.name}.log"
         if log.exists():
@@ -99,9 +102,8 @@ def measure(out: Path, limit_s: float) -> bool:
             return False
         folder = out / "models" / run.shape.name
         make_model(run.shape, folder)
-        seconds = start(run, folder, out, log)
-        print(f"{run.name}: {seconds:.1f} s", flush=True)
-    return True
+        done = start(run, folder, out, log) and done
+    return done
 
 
 def report(out: Path) -> None:
@@ -170,30 +172,52 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def start(run: Run, folder: Path, out: Path, log: Path) -> float:
-    """Start the server, keep its log, end it; seconds from the command until it is ready."""
+def start(run: Run, folder: Path, out: Path, log: Path) -> bool:
+    """Start the server, keep its log, end it; False, and no log, when others took processor time."""
     caches = out / "caches" / f"{run.shape.name}.{run.mode}.{run.round}"
     if run.cache == "cold":
         shutil.rmtree(caches, ignore_errors=True)
     words, environment = _command(run, folder, caches)
     partial = log.with_suffix(".partial")
     log.parent.mkdir(parents=True, exist_ok=True)
-    begin_s = time.monotonic()
+    begin_s, busy_s = time.monotonic(), _busy_s()
     with partial.open("w") as file:
         file.write(f"{_now()} + {' '.join(words)}\n")
         with _server(words, environment) as server:
             assert server.stdout is not None
             for line in server.stdout:
                 file.write(f"{_now()} {line}")
-                if READY in line:
-                    break
-                if time.monotonic() - begin_s > LONGEST_S:
+                if READY in line or time.monotonic() - begin_s > LONGEST_S:
                     break
             else:
                 raise SystemExit(f"{run.name}: the server ended; see {partial}")
-    seconds = time.monotonic() - begin_s
+            seconds = time.monotonic() - begin_s
+            others_s = _busy_s() - busy_s - _session_s(server.pid)
+    if others_s > OTHERS * seconds:
+        print(f"{run.name}: others took {others_s:.1f} s of {seconds:.1f} s", flush=True)
+        return False
     partial.rename(log)
-    return seconds
+    print(f"{run.name}: {seconds:.1f} s, others {others_s:.1f} s", flush=True)
+    return True
+
+
+def _busy_s() -> float:
+    """Processor seconds of this machine since it started, idle and waiting left out."""
+    user, nice, system, _, _, irq, softirq = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:8]
+    )
+    return (user + nice + system + irq + softirq) / TICKS
+
+
+def _session_s(session: int) -> float:
+    """Processor seconds of the processes of a session, ended children of theirs included."""
+    ticks = 0
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = file.read_text().rsplit(")", 1)[1].split()
+            if int(fields[3]) == session:
+                ticks += sum(map(int, fields[11:15]))
+    return ticks / TICKS
 
 
 @contextlib.contextmanager
