@@ -173,7 +173,7 @@ def _processor() -> str:
 
 
 def start(run: Run, folder: Path, out: Path, log: Path) -> bool:
-    """Start the server, keep its log, end it; False, and no log, when others took processor time."""
+    """Start the server, keep its log, end it; False, without a log, when others took time."""
     caches = out / "caches" / f"{run.shape.name}.{run.mode}.{run.round}"
     if run.cache == "cold":
         shutil.rmtree(caches, ignore_errors=True)
