@@ -70,9 +70,9 @@ def runs() -> Iterator[Run]:
         ("compiled", "warm", 0, 0),
         ("eager", "cold", 0, 0),
         ("eager", "warm", 0, 0),
-        ("compiled", "cold", 1, 0),
-        ("compiled", "warm", 1, 0),
+        ("compiled", "warm", 0, 1),
         ("eager", "warm", 0, 1),
+        ("compiled", "cold", 1, 0),
     ]
     for mode, cache, number, repeat in rounds:
         for shape in SHAPES:

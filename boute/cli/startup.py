@@ -208,9 +208,9 @@ def _show_fit(fit: StartupFit) -> None:
 def _show_prediction(found: Prediction, fit: StartupFit) -> None:
     from boute.startup.steps import STEP_LABELS
 
-    labels: dict[str, str] = {**STEP_LABELS, "other": OTHER}
     for step, seconds in found.steps.items():
-        print(_row(labels[step], seconds, found.ready_s))
+        label = OTHER if step == "other" else STEP_LABELS[step]
+        print(_row(label, seconds, found.ready_s))
     print(f"{'ready after':24}{found.ready_s:10.2f} s   mean error {found.error:.0%}")
     print(f"measured on {fit.device}; error: {found.error_source}")
 

@@ -116,7 +116,7 @@ def _with_tokenizer(steps: dict[Modelled, StepFit]) -> dict[Modelled, StepFit]:
     """Book what grows with the tokenizer's file in other steps as the tokenizer's own."""
     before = steps.get("tokenizer")
     own = dict(before.terms) if before else {}
-    for step in {"bootstrap", "other"} & set(steps):
+    for step in (step for step in MODELLED if step in steps and step != "tokenizer"):
         terms = dict(steps[step].terms)
         moved = terms.pop("tokenizer_mb", 0.0)
         if moved:

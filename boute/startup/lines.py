@@ -110,10 +110,11 @@ class _Clock:
         return elapsed.total_seconds()
 
 
-def _moment(groups: tuple[str | None, ...]) -> datetime.datetime:
-    *whole, fraction = groups
-    numbers = [int(number or 0) for number in whole]
-    # Of vLLM's times the year is left out: a leap year has every day that there is.
-    year = numbers if len(numbers) == 6 else [2000, *numbers]
+def _moment(fields: tuple[str | None, ...]) -> datetime.datetime:
+    """The time of a match; ValueError where there is no such day or hour."""
+    *whole, fraction = fields
+    *years, month, day, hour, minute, second = (int(number or 0) for number in whole)
+    # vLLM leaves the year out: a leap year has every day that there is.
+    year = years[0] if years else 2000
     micros = int((fraction or "0")[:6].ljust(6, "0"))
-    return datetime.datetime(*year, micros)  # type: ignore[call-arg]  # six numbers and one
+    return datetime.datetime(year, month, day, hour, minute, second, micros)

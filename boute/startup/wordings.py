@@ -25,7 +25,7 @@ Kind = Literal[
     "cache_used",
     "cache_filled",
     "compiled_s",  # all of compiling took, of one model
-    "compiled_so_far_s",  # the same before 0.17, of all models up to here
+    "compiled_so_far_s",  # the same in older versions, of all models up to here
     "compiled_and_run_s",  # with the first run, which is not told apart
     "run_s",  # the first run after compiling took
     "profiled_s",  # measuring memory took, compiling included

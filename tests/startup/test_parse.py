@@ -52,13 +52,13 @@ def test_the_steps_of_a_log(name: str) -> None:
 
 
 def test_graphs_of_the_cache_are_told_apart_from_the_total() -> None:
-    """Before 0.13 the total of a warm start is that of tracing alone."""
+    """In 0.10 and 0.11 the total of a warm start is that of tracing alone."""
     lines = [line for line in lines_of("v0.10-warm") if "Directly load" not in line]
     assert parse_lines(lines, where="log").steps["compile"] == 5.0
 
 
 def test_totals_that_grow_are_not_added_up() -> None:
-    """Until 0.16 the total after a draft model includes the model before it."""
+    """In older versions the total after a draft model includes the model before it."""
     lines = lines_of("v0.10-cold")
     place = next(number for number, line in enumerate(lines) if "torch.compile takes" in line)
     draft = lines[place].replace("21.00", "21.50")
@@ -67,7 +67,7 @@ def test_totals_that_grow_are_not_added_up() -> None:
 
 
 def test_compiling_and_running_together() -> None:
-    """As 0.17 to 0.29 say it where a model is not compiled ahead of time."""
+    """As newer versions say it where a model is not compiled ahead of time."""
     text = "torch.compile and initial profiling/warmup run together took 24.00 s in total"
     lines = [
         line.replace("torch.compile takes 21.00 s in total", text)
