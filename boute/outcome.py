@@ -9,7 +9,7 @@ from pydantic import Field
 from boute.documents import Document
 from boute.metrics import METRICS
 
-__all__ = ["Latency", "Outcome", "PoolOutcome", "Verdict"]
+__all__ = ["Latency", "Outcome", "PoolOutcome", "Ready", "Verdict"]
 
 Verdict = Literal["stable", "strained", "unstable"]
 Seconds = Annotated[float, Field(ge=0)]
@@ -25,11 +25,23 @@ class Latency(Document):
     p99: Seconds
 
 
+class Ready(Document):
+    """Seconds from the command that starts a replica until it answers.
+
+    `warm_s` with code that an earlier start has compiled, `cold_s` without; `error` is the relative
+    error to expect of both.
+    """
+
+    warm_s: Seconds
+    cold_s: Seconds
+    error: Annotated[float, Field(gt=0)]
+
+
 class PoolOutcome(Document):
     """What one pool does: its share, its load and its verdict.
 
     `utilisation` is the offered load over what the pool can carry, `kv_peak` the highest share of
-    its KV cache in use.
+    its KV cache in use. `ready` is None where nothing is known of starts on the GPU type.
     """
 
     pool: str
@@ -44,6 +56,7 @@ class PoolOutcome(Document):
     e2e: Latency
     energy_j: float
     verdict: Verdict
+    ready: Ready | None = None
 
 
 class Outcome(Document):

@@ -40,11 +40,12 @@ MAY_IMPORT = {
     "evaluate": EVALUATE,
     "calibration": EVALUATE,
     "report": NOUNS,
-    "optimizer": EVALUATE | {"evaluate", "world", "report"},
+    "optimizer": EVALUATE | {"evaluate", "world", "report", "startup"},
     "warm": EVALUATE | {"evaluate", "optimizer"},
     "deployments": NOUNS | {"routing", "performance"},
     "bench": NOUNS | {"workload", "routing"},
     "measure": NOUNS | {"performance"},
+    "startup": NOUNS | {"performance"},
     "cli": EVALUATE
     | {
         "evaluate",
@@ -55,6 +56,7 @@ MAY_IMPORT = {
         "bench",
         "measure",
         "calibration",
+        "startup",
     },
 }
 

@@ -24,6 +24,7 @@ from boute.cli import (
     profile,
     serve,
     simulate,
+    startup,
     whatif,
 )
 from boute.cli.bench import bench
@@ -52,6 +53,7 @@ app.command("bench")(bench)
 app.command("emit")(emit)
 app.add_typer(plan.app, name="plan")
 app.add_typer(profile.app, name="profile")
+app.add_typer(startup.app, name="startup")
 app.add_typer(keys.app, name="keys")
 app.add_typer(gpus.app, name="gpus")
 app.add_typer(models.app, name="models")

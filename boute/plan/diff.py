@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from boute.plan.model import Plan, Pool
-from boute.plan.words import change_text, metric_label, pool_text, replica_text
+from boute.plan.words import change_text, metric_label, pool_text, replica_text, seconds_text
 
 __all__ = ["Apply", "DiffSection", "PlanDiff", "deployed_part", "diff_plans"]
 
@@ -174,10 +174,20 @@ def _predicted(a: Plan, b: Plan) -> list[str]:
 
 def _applying(a: Plan, b: Plan) -> tuple[Apply, str]:
     if deployed_part(a) != deployed_part(b):
-        return "redeploy", "Needs a redeployment: replicas start, stop or move."
+        return "redeploy", f"Needs a redeployment: replicas start, stop or move.{_ready(a, b)}"
     if _settings(a) != _settings(b):
         return "live", "Can be applied live: only routing changes, no replica is touched."
     return "nothing", "Nothing to do: the two plans run the same fleet in the same way."
+
+
+def _ready(a: Plan, b: Plan) -> str:
+    """How long the slowest pool that plan `b` adds takes to start, where it is known."""
+    old = set(_by_shape(a))
+    new = {pool.name for key, pools in _by_shape(b).items() if key not in old for pool in pools}
+    told = [pool.ready.warm_s for pool in b.predicted.pools if pool.pool in new and pool.ready]
+    return (
+        f" The slowest new pool answers {seconds_text(max(told))} after its start." if told else ""
+    )
 
 
 def deployed_part(plan: Plan) -> dict[str, Any]:

@@ -13,7 +13,13 @@ from typing import Final
 from boute.metrics import is_maximised
 from boute.outcome import PoolOutcome
 from boute.plan.model import Alternative, Plan
-from boute.plan.words import change_text, metric_label, metric_text, number_text
+from boute.plan.words import (
+    change_text,
+    metric_label,
+    metric_text,
+    number_text,
+    seconds_text,
+)
 
 __all__ = [
     "BINDING_MARGIN",
@@ -97,16 +103,19 @@ class Explanation:
     binding: str
     next_better: tuple[NextBetter, ...]
     headroom: tuple[str, ...]
+    start_up: tuple[str, ...]
 
     def sections(self) -> dict[str, list[str]]:
         """The explanation in words, by heading."""
-        return {
+        sections = {
             "What binds": [self.binding],
             "Targets": [margin.line() for margin in self.margins] or ["None were set."],
             "GPUs": [f"{use.gpu}: {use.used} of {use.count} in use." for use in self.gpus],
             "Next better": [step.line() for step in self.next_better],
             "Headroom": list(self.headroom),
+            "Start-up": list(self.start_up),
         }
+        return {heading: lines for heading, lines in sections.items() if lines}
 
 
 def explain(plan: Plan, alternatives: Sequence[Alternative] = ()) -> Explanation:
@@ -120,6 +129,7 @@ def explain(plan: Plan, alternatives: Sequence[Alternative] = ()) -> Explanation
         binding=_binding(margins, gpus),
         next_better=tuple(_next_better(plan, metric, others) for metric in plan.objectives),
         headroom=tuple(_headroom(pool) for pool in plan.predicted.pools),
+        start_up=tuple(_start_up(pool) for pool in plan.predicted.pools if pool.ready),
     )
 
 
@@ -213,3 +223,12 @@ def _headroom(pool: PoolOutcome) -> str:
     room = more if pool.utilisation < 1 else "no room for more load"
     text = f"{pool.pool} runs at {pool.utilisation:.0%} of what it can carry: {room}"
     return f"{text}; its KV cache peaks at {pool.kv_peak:.0%}; {pool.verdict}."
+
+
+def _start_up(pool: PoolOutcome) -> str:
+    assert pool.ready is not None
+    warm, cold = seconds_text(pool.ready.warm_s), seconds_text(pool.ready.cold_s)
+    return (
+        f"A replica of {pool.pool} answers {warm} after its start, {cold} where nothing is "
+        f"compiled yet (±{pool.ready.error:.0%})."
+    )

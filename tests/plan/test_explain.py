@@ -124,3 +124,15 @@ def test_a_next_better_plan_is_better_and_none_cheaper_is(
         )
     else:
         assert not better
+
+
+def test_start_up_is_told_where_it_is_known(plan: Plan) -> None:
+    assert "Start-up" not in explain(plan).sections()
+    data = plan.model_dump()
+    pool = data["predicted"]["pools"][0]
+    pool["ready"] = {"warm_s": 26.21, "cold_s": 57.1, "error": 0.45}
+    (line,) = explain(Plan.model_validate(data)).sections()["Start-up"]
+    assert line == (
+        f"A replica of {pool['pool']} answers 26.2 s after its start, 57.1 s where nothing is "
+        "compiled yet (±45%)."
+    )

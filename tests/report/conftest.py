@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from boute.metrics import is_maximised
-from boute.outcome import Latency, Outcome, PoolOutcome
+from boute.outcome import Latency, Outcome, PoolOutcome, Ready
 from boute.plan.model import Alternative, Plan, PlannedModel, Pool, Routing, Source
 from boute.report.study_view import QUANTILES, Progress, StudyView, TrialView
 from boute.spec.model import (
@@ -205,6 +205,7 @@ def _outcome(fractions: tuple[float, ...], pools: list[Pool], e2e_p95_s: float) 
                 e2e=_latency(e2e_p95_s),
                 energy_j=91_000.0,
                 verdict="stable",
+                ready=Ready(warm_s=26.2, cold_s=57.1, error=0.45),
             )
             for index, (pool, load) in enumerate(zip(pools, utilisation, strict=True))
         ],
