@@ -93,7 +93,7 @@ class GpuCard(Document):
 
     @model_validator(mode="after")
     def _is_possible(self) -> GpuCard:
-        if self.vendor != "cpu" and "cores" in self.model_fields_set:
+        if self.vendor != "cpu" and self.cores != 1:
             raise ValueError("cores are for cards of vendor cpu")
         if self.vendor != "cpu" and self.idle_w == 0:
             raise ValueError("idle_w should be above 0")

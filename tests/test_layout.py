@@ -60,6 +60,9 @@ MAY_IMPORT = {
     },
 }
 
+# Imported by vLLM in its own process, and by nothing of ours.
+IN_VLLM = {"boute.deployments.engines.slot"}
+
 HEAVY = [
     "botorch",
     "gpytorch",
@@ -152,7 +155,7 @@ def test_a_library_is_used_in_its_room_only(library: str, rooms: set[str]) -> No
         for module, path in modules()
         if any(name.split(".")[0] == library for name in imported(path))
     }
-    assert {user for user in users if room_of(user) not in rooms} == set()
+    assert {user for user in users if room_of(user) not in rooms} <= IN_VLLM
 
 
 def loaded_by(statement: str) -> set[str]:

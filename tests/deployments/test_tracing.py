@@ -25,7 +25,7 @@ def span_of(record: RequestRecord) -> ReadableSpan:
 
 
 def test_a_span_a_request(record: RequestRecord) -> None:
-    span = span_of(record)
+    span = span_of(replace(record, arrival_unix_s=1_760_000_000.0))
     assert (span.start_time, span.end_time) == (
         1_760_000_000_000_000_000,
         1_760_000_002_500_000_000,
@@ -37,7 +37,7 @@ def test_a_span_a_request(record: RequestRecord) -> None:
     assert found["boute.pool"] == "small-l4"
     assert found["boute.score"] == 0.5
     assert found["boute.ttft_s"] == 0.5
-    assert "a secret" not in found.values()
+    assert not any("a secret" in str(value) for value in found.values())
     assert span.status.is_unset
 
 

@@ -39,9 +39,16 @@ def test_the_promised_cards_are_shipped() -> None:
 
 
 def test_every_figure_has_a_source_and_every_source_a_figure(card: GpuCard) -> None:
-    data = card.model_dump(exclude_none=True, exclude={"sources", "price"})
+    data = card.model_dump(exclude_none=True, exclude={"sources", "price", "cores"})
     assert set(numbers(data)) == set(card.sources)
     assert all(len(text) > 8 for text in card.sources.values())
+
+
+def test_only_cpus_come_in_parts(card: GpuCard) -> None:
+    data = card.model_dump()
+    with pytest.raises(ValueError, match="cores are for cards of vendor cpu"):
+        GpuCard.model_validate(data | {"cores": 0.5})
+    assert GpuCard.model_validate(data | {"vendor": "cpu", "cores": 0.5}).cores == 0.5
 
 
 def test_prices_are_dated_and_sourced(card: GpuCard) -> None:
