@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from boute.context import Context
 from boute.errors import InputError
 from boute.files import write_text
-from boute.outcome import Latency, Outcome, PoolOutcome, Verdict
+from boute.outcome import Latency, Outcome, PoolOutcome, Ready, Verdict
 from boute.performance.build import build_replica
 from boute.performance.mix import lengths_of
 from boute.performance.replica import Replica
@@ -30,6 +30,7 @@ from boute.routing.thresholds import route
 from boute.simulation.chrome import chrome_trace
 from boute.simulation.fleet import FleetRun, PoolLoad, simulate_fleet
 from boute.simulation.verdict import judge_pool, pool_utilisation
+from boute.startup.shipped import replica_ready
 from boute.workload.arrays import Floats, Ints, Workload
 
 __all__ = ["evaluate", "latency_curves", "run_fleet", "write_chrome_trace"]
@@ -52,7 +53,7 @@ def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcom
     simulated = _simulate(decision, workload, context)
     run, output = simulated.run, simulated.output
     served = ~run.failed
-    pools = _pool_outcomes(decision, simulated, workload)
+    pools = _pool_outcomes(decision, simulated, workload, context)
     tokens = max(int(output[served].sum()), 1)
     window_s = _window_s(run, workload)
     price = _price_per_hour(decision, context)
@@ -181,7 +182,7 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
 
 
 def _pool_outcomes(
-    decision: Decision, simulated: _Simulated, workload: Workload
+    decision: Decision, simulated: _Simulated, workload: Workload, context: Context
 ) -> list[PoolOutcome]:
     run, output = simulated.run, simulated.output
     window_s = _window_s(run, workload)
@@ -206,9 +207,22 @@ def _pool_outcomes(
                 e2e=_latency(run.e2e_s[served]),
                 energy_j=pool.replicas * replica.idle_w * window_s + pool_run.dynamic_j,
                 verdict=judge_pool(pool_run, duration_s=workload.duration_s, utilisation=load),
+                ready=_ready(pool, context),
             )
         )
     return found
+
+
+def _ready(pool: Pool, context: Context) -> Ready | None:
+    member = context.member(pool.model)
+    return replica_ready(
+        member.card,
+        context.supply(pool.gpu).card,
+        tp=pool.tensor_parallel,
+        pp=pool.pipeline_parallel,
+        weights=member.choice.weights,
+        max_num_seqs=context.spec.engine.max_num_seqs,
+    )
 
 
 def _capacity(replica: Replica, inputs: Ints, outputs: Ints) -> float:

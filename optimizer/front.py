@@ -20,11 +20,9 @@ from boute.optimizer.pareto import knee_order, nondominated
 from boute.optimizer.problem import nothing_decodes
 from boute.optimizer.search import Search
 from boute.optimizer.trial import Trial
-from boute.outcome import Outcome, Ready
-from boute.plan.model import Alternative, DialStep, Plan, PlannedModel, Pool, Source
+from boute.plan.model import Alternative, DialStep, Plan, PlannedModel, Source
 from boute.spec.load import rebase_spec
 from boute.spec.model import Spec
-from boute.startup.shipped import replica_ready
 
 __all__ = ["Origin", "front_trials", "make_plans", "nothing_feasible"]
 
@@ -167,31 +165,9 @@ def _plan(
         max_model_len=context.max_model_len,
         pools=list(trial.decision.pools),
         objectives=objectives,
-        predicted=_with_start_up(trial.outcome, trial.decision.pools, context),
+        predicted=trial.outcome,
         alternatives=alternatives,
         spec=spec,
-    )
-
-
-def _with_start_up(outcome: Outcome, pools: Sequence[Pool], context: Context) -> Outcome:
-    """An outcome whose pools tell how long a replica takes to start."""
-    by_name = {pool.name: pool for pool in pools}
-    told = [
-        pool.model_copy(update={"ready": _ready(by_name[pool.pool], context)})
-        for pool in outcome.pools
-    ]
-    return outcome.model_copy(update={"pools": told})
-
-
-def _ready(pool: Pool, context: Context) -> Ready | None:
-    member = context.member(pool.model)
-    return replica_ready(
-        member.card,
-        context.supply(pool.gpu).card,
-        tp=pool.tensor_parallel,
-        pp=pool.pipeline_parallel,
-        weights=member.choice.weights,
-        max_num_seqs=context.spec.engine.max_num_seqs,
     )
 
 

@@ -178,6 +178,16 @@ def test_latency_error_is_the_larger_of_the_gpus_used(context: Context, fleet: D
     assert evaluate(fleet, context.workload, context).latency_error == max(errors)
 
 
+def test_pools_tell_when_a_replica_answers(context: Context, fleet: Decision) -> None:
+    """A larger model and several GPUs take longer; the GPU type alone does not count."""
+    small, same, large = (pool.ready for pool in evaluate(fleet, context.workload, context).pools)
+    assert small is not None
+    assert large is not None
+    assert small == same
+    assert small.warm_s < small.cold_s < large.cold_s
+    assert large.warm_s > small.warm_s + 9.0
+
+
 def test_the_same_input_gives_the_same_bytes(context: Context, fleet: Decision) -> None:
     once = evaluate(fleet, context.workload, context).model_dump_json()
     assert evaluate(fleet, context.workload, context).model_dump_json() == once

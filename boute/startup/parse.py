@@ -1,74 +1,27 @@
 """From the log of a start to the seconds of its steps.
 
-Durations that vLLM tells are preferred over differences of its times, which are whole seconds. A
-log may be of several workers and engines, cut short, or go on after the start; binary files and
-logs of something else are refused.
+Durations that vLLM tells are preferred over differences of its times, which are whole seconds.
+Binary files and logs of something else are refused.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from boute.errors import DataError
-from boute.startup.lines import LogLine, read_lines
+from boute.startup.facts import ProcessFacts, StartLog, gather
+from boute.startup.lines import read_lines
 from boute.startup.steps import Cache, Startup, Step
-from boute.startup.wordings import Fact, Kind, Settings, facts_of, settings_of, version_of
 
 __all__ = ["parse_file", "parse_lines"]
 
 LONGEST_BYTES: Final = 64 * 2**20  # a start is at the beginning
-T = TypeVar("T")
-
 ROUNDING_S: Final = 2.0  # of two times that are told in whole seconds
 
-
-@dataclass
-class _Process:
-    """What one process told: seconds added up by kind, and the first and last moment of each."""
-
-    seconds: dict[Kind, float] = field(default_factory=lambda: defaultdict(float))
-    first_s: dict[Kind, float] = field(default_factory=dict)
-    last_s: dict[Kind, float] = field(default_factory=dict)
-    kinds: set[Kind] = field(default_factory=set)
-
-    def add(self, fact: Fact, at_s: float | None) -> None:
-        self.kinds.add(fact.kind)
-        if fact.kind == "compiled_so_far_s":
-            self.seconds[fact.kind] = max(self.seconds[fact.kind], fact.seconds or 0.0)
-        elif fact.seconds is not None:
-            self.seconds[fact.kind] += fact.seconds
-        if at_s is not None:
-            self.first_s.setdefault(fact.kind, at_s)
-            self.last_s[fact.kind] = at_s
-
-    def told(self, *kinds: Kind) -> float | None:
-        """Seconds of the first of the kinds that was told."""
-        return next((self.seconds[kind] for kind in kinds if kind in self.seconds), None)
-
-    def between(self, begin: Kind, *ends: Kind) -> float | None:
-        """Seconds between two moments, by the first of `ends` that comes after the beginning."""
-        begin_s = self.first_s.get(begin)
-        if begin_s is None:
-            return None
-        after = [at_s for end in ends if (at_s := self.first_s.get(end, -1.0)) >= begin_s]
-        return min(after) - begin_s if after else None
-
-
-@dataclass
-class _Log:
-    """All that a log told of one start."""
-
-    first_s: float | None = None
-    ready_s: float | None = None
-    processes: dict[str, _Process] = field(default_factory=lambda: defaultdict(_Process))
-    settings: list[Settings] = field(default_factory=list)
-    version: str | None = None
-    kinds: set[Kind] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)
+T = TypeVar("T")
 
 
 def parse_file(path: Path) -> Startup:
@@ -90,7 +43,7 @@ def parse_file(path: Path) -> Startup:
 
 def parse_lines(lines: Sequence[str], *, where: str) -> Startup:
     """Make sense of the lines of a log; raise DataError where none is of a start of vLLM."""
-    log = _gather(read_lines(lines))
+    log = gather(read_lines(lines))
     if not log.kinds - {"ready", "launch"}:
         raise DataError(
             "has no line of a start of vLLM",
@@ -100,43 +53,7 @@ def parse_lines(lines: Sequence[str], *, where: str) -> Startup:
     return _startup(log)
 
 
-def _gather(lines: Iterable[LogLine]) -> _Log:
-    """The first start that gets ready, or the last one of a log in which none does."""
-    log = _Log()
-    now_s: float | None = None
-    for line in lines:
-        if line.seconds is not None:
-            now_s = max(line.seconds, line.seconds if now_s is None else now_s)
-        facts = facts_of(line.text)
-        if any(fact.kind == "launch" for fact in facts) and "engine" in log.kinds:
-            if "ready" in log.kinds:
-                log.notes.append("the log goes on with another start, which is not read")
-                break
-            log = _Log(notes=["of several starts in the log the first that got ready is read"])
-            now_s = line.seconds
-        if log.first_s is None:
-            log.first_s = line.seconds
-        log.version = log.version or version_of(line.text[:300])
-        for fact in facts:
-            log.kinds.add(fact.kind)
-            log.processes[line.process].add(fact, line.seconds)
-            if fact.kind == "engine":
-                log.settings.append(settings_of(line.text))
-            if fact.kind == "ready" and log.ready_s is None:
-                log.ready_s = now_s  # the web server writes no time of its own
-        # Nothing of a start comes after its end, but a second engine's end may.
-        if "ready" in log.kinds and _is_over(log):
-            break
-    return log
-
-
-def _is_over(log: _Log) -> bool:
-    """Whether every engine that began has told how long it took."""
-    begun = [process for process in log.processes.values() if "engine" in process.kinds]
-    return all("engine_s" in process.kinds for process in begun)
-
-
-def _startup(log: _Log) -> Startup:
+def _startup(log: StartLog) -> Startup:
     processes = list(log.processes.values())
     eager = _agreed([settings.eager for settings in log.settings])
     steps: dict[Step, float | None] = {
@@ -169,7 +86,7 @@ def _startup(log: _Log) -> Startup:
     return _with_notes(startup, log)
 
 
-def _bootstrap(log: _Log) -> float | None:
+def _bootstrap(log: StartLog) -> float | None:
     """From the first line until the first worker begins to load."""
     loads = [process.first_s.get("load") for process in log.processes.values()]
     told = [seconds for seconds in loads if seconds is not None]
@@ -178,7 +95,7 @@ def _bootstrap(log: _Log) -> float | None:
     return max(0.0, min(told) - log.first_s)
 
 
-def _loading(process: _Process) -> float | None:
+def _loading(process: ProcessFacts) -> float | None:
     told = process.told("loaded_s")
     if told is not None:
         return told
@@ -189,13 +106,13 @@ def _loading(process: _Process) -> float | None:
     return max(known) if known else None
 
 
-def _compile(processes: Sequence[_Process], *, eager: bool | None) -> float | None:
+def _compile(processes: Sequence[ProcessFacts], *, eager: bool | None) -> float | None:
     if eager:
         return None
     return _slowest([_compile_of(process) for process in processes])
 
 
-def _compile_of(process: _Process) -> float | None:
+def _compile_of(process: ProcessFacts) -> float | None:
     """Tracing and graphs. Totals of older versions leave out graphs that come from the cache."""
     warming = process.between("warm", "warmed")
     if warming is not None:
@@ -212,7 +129,7 @@ def _compile_of(process: _Process) -> float | None:
 
 
 def _profiling(
-    processes: Sequence[_Process], steps: dict[Step, float | None], *, eager: bool | None
+    processes: Sequence[ProcessFacts], steps: dict[Step, float | None], *, eager: bool | None
 ) -> float | None:
     """What the engine took after loading, without compiling and capturing."""
     compiled = steps["compile"] or 0.0
@@ -228,13 +145,13 @@ def _profiling(
     return _slowest(runs)
 
 
-def _cache(log: _Log) -> Cache | None:
+def _cache(log: StartLog) -> Cache | None:
     if "cache_used" in log.kinds:
         return "warm"
     return "cold" if "cache_filled" in log.kinds else None
 
 
-def _with_notes(startup: Startup, log: _Log) -> Startup:
+def _with_notes(startup: Startup, log: StartLog) -> Startup:
     notes = list(log.notes)
     if startup.engines > 1:
         notes.append(f"{startup.engines} engines write to the log: each step is the slowest one's")

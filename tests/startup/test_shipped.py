@@ -9,7 +9,7 @@ import pytest
 from boute.profiles.catalog import gpu_names, load_gpu, load_model, model_names
 from boute.profiles.gpu import GpuCard
 from boute.startup.cards import captured_sizes, sizes_of
-from boute.startup.model import Features, StartupFit, predict
+from boute.startup.model import Features, StartupFit, load_fit, predict
 from boute.startup.shipped import replica_ready, shipped_fit
 
 # Measured, warm, seconds until ready: model, the mean of five starts on the H100 NVL of the fit
@@ -56,6 +56,17 @@ def test_every_card_has_a_time(fit: StartupFit) -> None:
             assert ready is not None
             assert 15 < ready.warm_s < ready.cold_s < 600
             assert ready.error == fit.error
+
+
+def test_the_example_of_a_cpu_keeps_the_bars() -> None:
+    """Errors of the starts that docs/startup.md tells of: at most 10% in the mean, 20% at worst."""
+    fit = load_fit(Path(__file__).parents[2] / "examples" / "startup_cpu.yaml")
+    assert fit.left_out is not None
+    assert fit.left_out.mean_error == fit.error <= 0.10
+    assert fit.left_out.worst_error <= 0.20
+    assert (fit.starts, fit.models) == (38, 10)
+    eager, compiled = (predict(fit, start_of("qwen3-0.6b", eager=eager)) for eager in (True, False))
+    assert 10 < eager.ready_s < compiled.ready_s < 120
 
 
 def test_nothing_is_shipped_for_cpus() -> None:
