@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy as np
 from boute.calibration.predict import Prediction, predict
 from boute.calibration.runs import Loaded, Replay, Run, Skipped
 from boute.errors import DataError
+from boute.performance.estimate import find_model
 
 __all__ = [
     "Check",
@@ -113,9 +116,15 @@ def _load_name(run: Run) -> str:
     return "replayed" if isinstance(load, Replay) else f"concurrency {load.concurrency}"
 
 
+@cache
+def _kind(model: str) -> str:
+    return "experts" if find_model(model, Path()).is_moe else "dense"
+
+
 KEYS: Final[Mapping[str, Callable[[Run], str]]] = {
     "gpu": lambda run: run.gpu,
     "model": lambda run: run.model,
+    "kind": lambda run: _kind(run.model),
     "parallelism": lambda run: f"TP{run.tp} PP{run.pp}",
     "load": _load_name,
     "recipe": lambda run: run.recipe,
@@ -123,7 +132,7 @@ KEYS: Final[Mapping[str, Callable[[Run], str]]] = {
 
 
 def groups(compared: Sequence[Compared], key: str) -> Groups:
-    """Errors by `gpu`, `model`, `parallelism`, `load` or `recipe`, in the order of the rows."""
+    """Errors by one of KEYS, in the order of the rows."""
     names = dict.fromkeys(KEYS[key](row.run) for row in compared)
     return {
         name: errors_of(row for row in compared if KEYS[key](row.run) == name) for name in names

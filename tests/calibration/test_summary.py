@@ -64,6 +64,7 @@ def test_a_perfect_prediction_has_no_error_and_json_has_what_it_says():
     assert found["tpot_mape"] == found["ttft_mape"] == 0.0
     assert found["by_gpu"]["h100-sxm"]["rows"] == 1
     assert set(found["by_model"]) == {"llama-3.1-8b"}
+    assert found["by_kind"]["dense"]["rows"] == 1
     assert found["other_engines"]["trtllm"]["rows"] == 1
     assert found["skipped"] == []
     json.dumps(found, allow_nan=False)
