@@ -55,7 +55,7 @@ def _summary(outcome: Outcome) -> str:
         f"goodput {outcome.goodput_per_s:.2f}/s ({outcome.slo_attainment:.1%} within the targets)",
         f"{outcome.preemptions} preemptions",
         f"${outcome.cost_per_million_tokens:.2f} per million generated tokens",
-        f"{outcome.energy_j_per_token:.2f} J a token",
+        f"{outcome.energy_j_per_token:.2f} J a token (power ±{outcome.energy_error:.0%})",
     ]
     if outcome.failed:
         parts.insert(0, f"{outcome.failed} too long for their pool")

@@ -10,9 +10,9 @@ rate r and b sequences decoding at a time:
     b      r (output - 1) TPOT         Little's law
     r_max  the rate at which b reaches what KV cache and max_num_seqs allow
 
-TTFT is half a step, the queue behind other prompts (M/D/1), the queue for a place in the batch
-(Sakasegawa's M/M/c, Annals of the Institute of Statistical Mathematics 29, 1977) and the prompt's
-own steps.
+TTFT is half a step and, scheduled ahead, one more, the queue behind other prompts (M/D/1), the
+queue for a place in the batch (Sakasegawa's M/M/c, Annals of the Institute of Statistical
+Mathematics 29, 1977) and the prompt's own steps.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from boute.performance.step import CONTEXT_S, MIXED_CONTEXT_S, PAIR_S, step_fixe
 __all__ = ["Lengths", "Steady", "capacity", "latency_at"]
 
 BISECTIONS: Final = 40
-Limits = tuple[float, float, float]
+Limits = tuple[float, float, float, float]
 Moments = tuple[float, float, float, float]
 
 
@@ -101,10 +101,11 @@ def latency_at(replica: Replica, rate_per_s: float, lengths: Lengths) -> Steady:
 
 
 def _limits(replica: Replica, lengths: Lengths) -> Limits:
-    """Stages, tokens a step, and sequences that fit at once by KV cache and max_num_seqs."""
+    """Stages, tokens a step, sequences at once by KV cache and max_num_seqs, steps ahead."""
     cached = replica.kv_blocks * replica.block_size / lengths.moments()[3]
     places = max(1.0, min(float(replica.max_num_seqs), cached))
-    return float(replica.stages), float(replica.max_num_batched_tokens), places
+    ahead = 1.0 if replica.async_scheduling and replica.stages == 1 else 0.0
+    return float(replica.stages), float(replica.max_num_batched_tokens), places, ahead
 
 
 @kernel
@@ -119,7 +120,7 @@ def _prompt_s(
     costs: NDArray[np.float64], limits: Limits, moments: Moments, batch: float
 ) -> tuple[float, float]:
     """Seconds that a prompt adds to one stage, and seconds that it takes itself from its start."""
-    stages, budget, _ = limits
+    stages, budget, _, _ = limits
     input_tokens, _, input_square, context = moments
     decodes = batch / min(stages, max(batch, 1.0))
     room = max(1.0, budget - decodes)
@@ -139,7 +140,7 @@ def _prompt_s(
 
 @kernel
 def _capacity(costs: NDArray[np.float64], limits: Limits, moments: Moments) -> float:
-    stages, budget, places = limits
+    stages, budget, places, _ = limits
     input_tokens, output_tokens, input_square, context = moments
     decodes = max(0.0, output_tokens - 1.0)
     added_s, _ = _prompt_s(costs, limits, moments, places)
@@ -155,7 +156,7 @@ def _latency(
     costs: NDArray[np.float64], limits: Limits, moments: Moments, rate: float
 ) -> tuple[float, float, float, float]:
     """TTFT, TPOT, sequences decoding and load; TTFT is infinite at a load of one and more."""
-    stages, _, places = limits
+    stages, _, places, ahead = limits
     _, output_tokens, _, context = moments
     decodes = max(0.0, output_tokens - 1.0)
     highest = _capacity(costs, limits, moments)
@@ -176,8 +177,9 @@ def _latency(
     tpot_s = step_s / free
     if load >= 1.0:
         return math.inf, tpot_s, batch, load
-    half_step_s = (1.0 - math.exp(-batch)) * step_s / stages / 2.0
+    # Half of a step on average, if one runs; scheduled ahead, all of the next one too.
+    running_s = (1.0 - math.exp(-batch)) * step_s / stages * (0.5 + ahead)
     prompts_s = (1.0 - free) / free * own_s / 2.0
     held_s = decodes * tpot_s + own_s
     place_s = load ** (math.sqrt(2.0 * (places + 1.0)) - 1.0) / (places * (1.0 - load)) * held_s
-    return half_step_s + prompts_s + place_s + own_s, tpot_s, batch, load
+    return running_s + prompts_s + place_s + own_s, tpot_s, batch, load

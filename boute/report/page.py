@@ -153,13 +153,16 @@ def _tiles(outcome: Outcome) -> list[Tile]:
     attained = f"{outcome.slo_attainment:.1%} of requests within the targets"
     if outcome.failed:
         attained += f", {outcome.failed:,} failed"
+    drawn = "of the GPUs"
+    if outcome.energy_error:
+        drawn += f", power ±{outcome.energy_error:.0%}"
     return [
         Tile("Quality", f"{outcome.quality:.3f}", "of 1", interval),
         _time_tile("P95 end to end", outcome.e2e.p95, error),
         _time_tile("P95 to first token", outcome.ttft.p95, error),
         Tile("Cost", f"${outcome.cost_per_hour:,.2f}", "per hour", cost),
         Tile("Goodput", number_text(outcome.goodput_per_s), "requests/s", attained),
-        Tile("Energy", number_text(outcome.energy_j_per_token), "J per token", "of the GPUs"),
+        Tile("Energy", number_text(outcome.energy_j_per_token), "J per token", drawn),
     ]
 
 

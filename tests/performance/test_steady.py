@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from itertools import pairwise
 
@@ -72,3 +73,16 @@ def test_longer_requests_lower_the_capacity(build):
     assert capacity(replica, Lengths(1024, 256)) < capacity(replica, Lengths(512, 256))
     spread = Lengths(512, 256, input_square=4 * 512**2, context=1200)
     assert capacity(replica, spread) < capacity(replica, Lengths(512, 256))
+
+
+def test_scheduled_ahead_a_prompt_waits_for_one_step_more(build):
+    replica = build("llama-3.1-8b", "h100-sxm")
+    lengths = Lengths(800, 200)
+    rate = 0.5 * capacity(replica, lengths)
+    ahead, after = (
+        latency_at(dataclasses.replace(replica, async_scheduling=is_ahead), rate, lengths)
+        for is_ahead in (True, False)
+    )
+    assert ahead.tpot_s == after.tpot_s
+    # Between tokens a sequence now and then waits for prompts too, which is no step of decodes.
+    assert 0.7 * after.tpot_s < ahead.ttft_s - after.ttft_s < after.tpot_s

@@ -54,6 +54,24 @@ def test_a_cpu_replica_keeps_to_one_core_and_does_not_compile(settings_of):
     assert environment["HF_HUB_OFFLINE"] == "1"
 
 
+@pytest.mark.parametrize(
+    ("device", "said", "passed"),
+    [
+        ("gpu", None, None),
+        ("gpu", False, False),
+        ("gpu", True, True),
+        ("cpu", None, False),
+        ("cpu", False, False),
+        ("cpu", True, True),
+    ],
+)
+def test_vllm_is_told_to_schedule_ahead_where_the_spec_says(settings_of, device, said, passed):
+    engine = Engine(async_scheduling=said, block_size=32)
+    settings = settings_of("vllm", weights_from="m", vllm=engine)
+    arguments = vllm_arguments(settings.model_copy(update={"device": device}))
+    assert arguments.get("async_scheduling") is passed
+
+
 def test_a_slot_of_a_core_is_held_to_it_by_its_worker(settings_of):
     arguments = vllm_arguments(settings_of("vllm", weights_from="/models/tiny", cores=0.25))
     assert arguments["worker_cls"] == "boute.deployments.engines.slot.SlotWorker"
