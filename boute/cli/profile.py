@@ -76,8 +76,8 @@ def measure(
     from boute.profiles.catalog import load_gpu, load_model
 
     # Whatever is wrong with the arguments is said before minutes are spent.
-    known = load_model(card, Path())
-    key = ReplicaKey(load_gpu(gpu, Path()).name, known.name, weights.value, kv_cache.value, tp, pp)
+    known, device = load_model(card, Path()), load_gpu(gpu, Path())
+    key = ReplicaKey(device.name, known.name, weights.value, kv_cache.value, tp, pp)
     before = load_measured(out) if out.exists() else None
     target = Target(
         url=url,
@@ -90,7 +90,7 @@ def measure(
     )
     sizes = _sizes(concurrency)
     found = asyncio.run(run(target, concurrency=sizes, seconds=60 * minutes, seed=seed, tell=note))
-    entry = _entry(key, found)
+    entry = _entry(key, found, ahead=device.vendor != "cpu")
     _write(out, before.entries if before else [], entry)
     if as_json:
         print_json(entry.model_dump(mode="json"))
@@ -101,7 +101,7 @@ def measure(
     note(f"wrote {out}")
 
 
-def _entry(key: ReplicaKey, found: Measurement) -> MeasuredEntry:
+def _entry(key: ReplicaKey, found: Measurement, *, ahead: bool) -> MeasuredEntry:
     import datetime
 
     from boute.documents import check_document
@@ -113,14 +113,17 @@ def _entry(key: ReplicaKey, found: Measurement) -> MeasuredEntry:
         "engine": found.engine or "not told",
         "times": found.times.model_dump(),
         "kv_tokens": found.kv_tokens,
-        "held_out": _held_out(key, found).model_dump(),
+        "held_out": _held_out(key, found, ahead=ahead).model_dump(),
         "conditions": found.conditions.model_dump(),
     }
     return check_document(data, MeasuredEntry, where="what was measured")
 
 
-def _held_out(key: ReplicaKey, found: Measurement) -> HeldOut:
-    """What the simulator says of the requests that the fit has not seen."""
+def _held_out(key: ReplicaKey, found: Measurement, *, ahead: bool) -> HeldOut:
+    """What the simulator says of the requests that the fit has not seen.
+
+    `ahead` is whether the engine schedules ahead, which the endpoint does not tell: vLLM's default.
+    """
     from boute.measure.held_out import compare
     from boute.performance.measured import measured_costs
     from boute.performance.power import load_power
@@ -140,6 +143,7 @@ def _held_out(key: ReplicaKey, found: Measurement) -> HeldOut:
         max_num_batched_tokens=engine.max_num_batched_tokens,
         gpus=key.tensor_parallel * key.pipeline_parallel,
         idle_w=0.0,
+        async_scheduling=ahead,
     )
     run = simulate_pool(
         replica, 1, burst.arrival_s, burst.input_tokens, burst.output_tokens, seed=0

@@ -3,7 +3,7 @@
 Time with a batch on the GPUs says little under continuous batching, where one request keeps an
 engine as busy as fifty. Utilisation here is offered load over what the pool can carry, which the
 caller measures; whether queues drain is seen in the run. Near saturation small errors of the steps
-become large ones of the latencies, hence the margin; docs/fidelity-runs.md has the curve.
+become large ones of the latencies, hence the margin; docs/fidelity.md has the curve.
 """
 
 from __future__ import annotations
