@@ -17,6 +17,7 @@ from boute.optimizer.encoding import Point
 from boute.optimizer.pareto import nondominated
 from boute.optimizer.problem import Preview, Problem
 from boute.optimizer.sobol_points import sobol_points
+from boute.optimizer.trial import Trial
 
 __all__ = ["CandidatePool", "estimated_front"]
 
@@ -37,6 +38,13 @@ class CandidatePool:
             found = self._problem.decode(point)
             if not isinstance(found, Rejection) and found.key not in self.previews:
                 self.previews[found.key] = self._problem.preview(point, found)
+
+    def keep(self, trials: Iterable[Trial]) -> None:
+        """Keep a preview of what was tried; of a decision that no point decodes to as well."""
+        for trial in trials:
+            if trial.decision is not None and trial.decision.key not in self.previews:
+                preview = self._problem.preview(trial.point, trial.decision)
+                self.previews[trial.decision.key] = preview
 
     def add_random(self, count: int, seed: int) -> None:
         """Add Sobol points."""

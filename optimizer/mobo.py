@@ -74,7 +74,7 @@ class Mobo:
             if trial.decision is not None:
                 self._trials[trial.decision.key] = trial
         waiting = self._waiting()
-        self._pool.add(trial.point for trial in trials)
+        self._pool.keep(trials)
         if not waiting:
             self._grow()
 

@@ -55,7 +55,7 @@ def test_what_is_added_is_there_when_it_is_opened_again(file: Path, cases: list[
         assert study.outcomes() == {decision.key: outcome for _, decision, outcome in cases}
         (batch,) = study.batches()
         assert (batch.sampler, batch.seed) == ("sobol", 3)
-        assert batch.points == tuple(point for point, _, _ in cases)
+        assert batch.candidates == tuple(point for point, _, _ in cases)
         later = study.add_batch("mobo", 4, [])
         assert study.batches(after=batch.id) == [later]
 
@@ -261,7 +261,7 @@ def test_a_full_disk_is_an_output_error_and_keeps_what_was_written(file: Path) -
     with Study(file, HEADER) as study:
         batches = study.batches()
     assert 1 < len(batches) < 1000
-    assert batches[0].points == ((0.5,),)
+    assert batches[0].candidates == ((0.5,),)
 
 
 def test_the_file_is_plain_sqlite_and_json(file: Path, cases: list[Case]) -> None:
