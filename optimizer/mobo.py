@@ -19,7 +19,7 @@ from boute.optimizer.encoding import Point
 from boute.optimizer.features import Features
 from boute.optimizer.pareto import nondominated, spread
 from boute.optimizer.problem import Preview, Problem
-from boute.optimizer.seeds import greedy_points, placement_points
+from boute.optimizer.seeds import greedy_points, placements_of_ladder
 from boute.optimizer.trial import Trial
 from boute.workload.arrays import Floats
 
@@ -90,7 +90,7 @@ class Mobo:
     def _first_points(self) -> list[Point]:
         rng = np.random.default_rng([self._seed, 0])
         self._pool.add(greedy_points(self._problem))
-        self._pool.add(placement_points(self._problem))
+        self._pool.add(map(self._problem.point_of, placements_of_ladder(self._problem)))
         self._pool.add_random(256, seed=self._seed)
         chance = [preview.point for preview in self._pool.previews.values()][-CHANCE:]
         self._pool.refine(rounds=6, count=150, rng=rng)

@@ -13,6 +13,7 @@ from boute.optimizer.decoder import EMPTIEST, FULLEST
 from boute.optimizer.encoding import Encoding, Point
 from boute.optimizer.options import Option, OptionTable
 from boute.plan.decision import Decision
+from boute.routing.thresholds import realised_fractions
 
 __all__ = ["nearest_point"]
 
@@ -39,7 +40,8 @@ def nearest_point(
     favourite = carried.max(axis=1, keepdims=True)
     share = np.divide(carried, favourite, out=np.zeros_like(carried), where=favourite > 0.0)
     return encoding.join(
-        fractions,
+        # Cuts are shares of the scores, which the workload's requests repeat unequally.
+        realised_fractions(context.score, decision.routing.thresholds),
         # The upper half of a preference is the part that counts: see the encoding.
         np.where(share > 0.0, 0.5 + 0.5 * share, 0.0),
         (FULLEST - fullness) / (FULLEST - EMPTIEST),

@@ -78,10 +78,12 @@ class Problem:
     def preview(self, point: Point, decision: Decision) -> Preview:
         """What a decision promises before it is simulated."""
         estimate = self.estimator.estimate(decision)
+        return Preview(point, decision, estimate, *self.promised(estimate))
+
+    def promised(self, estimate: Estimate) -> tuple[Floats, float]:
+        """Normalised objectives [m] and relative misses of targets, by an estimate."""
         found = np.array([estimate.metrics[name] for name in self.objectives])
-        return Preview(
-            point, decision, estimate, self.scale.normalise(found), self._estimated_miss(estimate)
-        )
+        return self.scale.normalise(found), self._estimated_miss(estimate)
 
     def evaluated(self, point: Point, decision: Decision, outcome: Outcome) -> Trial:
         """The trial of a simulated decision."""

@@ -47,10 +47,62 @@ def _sobol(problem: Problem, seed: int) -> Sampler:
     return Sobol(problem, seed)
 
 
+def _exact(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.exact import Exact
+
+    return Exact(problem, seed)
+
+
+def _tpe(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.optuna import Optuna
+
+    return Optuna(problem, seed, "tpe")
+
+
+def _gp(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.optuna import Optuna
+
+    return Optuna(problem, seed, "gp")
+
+
+def _bilevel(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.bilevel import Bilevel
+
+    return Bilevel(problem, seed)
+
+
+def _sequential(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.baselines import sequential_plans
+    from boute.optimizer.ranked import Ranked
+
+    return Ranked(problem, sequential_plans(problem))
+
+
+def _single_model(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.baselines import single_model_plans
+    from boute.optimizer.ranked import Ranked
+
+    return Ranked(problem, single_model_plans(problem))
+
+
+def _single_gpu(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.baselines import single_gpu_plans
+    from boute.optimizer.ranked import Ranked
+
+    return Ranked(problem, single_gpu_plans(problem))
+
+
 SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
     "mobo": _mobo,
+    "exact": _exact,
     "nsga2": _nsga2,
     "sobol": _sobol,
+    "optuna-tpe": _tpe,
+    "optuna-gp": _gp,
+    "bilevel": _bilevel,
+    "sequential": _sequential,
+    "single-model": _single_model,
+    "single-gpu": _single_gpu,
 }
 
 

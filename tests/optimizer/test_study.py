@@ -274,3 +274,13 @@ def test_the_file_is_plain_sqlite_and_json(file: Path, cases: list[Case]) -> Non
     assert [tuple(json.loads(point)) for point, _ in rows] == [point for point, _, _ in cases]
     assert json.loads(rows[0][1])["quality"] == cases[0][2].quality
     assert json.loads(objectives) == list(HEADER.objectives)
+
+
+def test_decisions_that_were_asked_are_read_as_they_were(cases: list[Case], tmp_path: Path) -> None:
+    asked = [decision for _, decision, _ in cases]
+    points = [point for point, _, _ in cases]
+    with Study(tmp_path / "s.db", HEADER) as study:
+        study.add_batch("exact", 0, [asked[0], points[1], *asked[1:]])
+    with Study(tmp_path / "s.db", HEADER) as study:
+        (batch,) = study.batches()
+    assert batch.candidates == (asked[0], points[1], *asked[1:])
