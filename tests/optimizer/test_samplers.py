@@ -178,7 +178,7 @@ def test_it_goes_on_where_most_points_are_no_plan(
     problem = Problem(context_of(gpus=gpus, targets={"budget_per_hour": 9.0}))
     sampler = make_sampler(name, problem, SEED)
     told = [trial for batch in run(sampler, problem, tried, [8] * 5) for trial in batch]
-    assert len(told) >= 16
+    assert len(told) >= 16 or has_ended(name, sampler)
     assert any(trial.feasible for trial in told)
     if name == "sobol":  # the only one that neither looks before it asks nor learns from it
         assert any(trial.rejection is not None for trial in told)
