@@ -44,6 +44,11 @@ class FamilyMember:
         """Name in the spec."""
         return self.choice.name
 
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes of weights that one token needs: what models are ordered by."""
+        return self.card.active_parameters * WEIGHT_BYTES[self.choice.weights]
+
 
 @dataclass(frozen=True)
 class Supply:
@@ -152,12 +157,11 @@ def _family(spec: Spec, folder: Path) -> tuple[FamilyMember, ...]:
         with located(f"models[{index}]"):
             card = load_model(choice.card or choice.name, folder)
         members.append(FamilyMember(choice, card))
-    return tuple(sorted(members, key=_bytes_per_token))
+    return tuple(sorted(members, key=_cost_order))
 
 
-def _bytes_per_token(member: FamilyMember) -> tuple[float, int]:
-    card = member.card
-    return card.active_parameters * WEIGHT_BYTES[member.choice.weights], card.parameters
+def _cost_order(member: FamilyMember) -> tuple[float, int]:
+    return member.bytes_per_token, member.card.parameters
 
 
 def _supply(name: str, gpu: GpuSupply, folder: Path) -> Supply:

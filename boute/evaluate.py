@@ -28,12 +28,12 @@ from boute.plan.model import Pool
 from boute.routing.expected import expected_quality
 from boute.routing.thresholds import route
 from boute.simulation.chrome import chrome_trace
-from boute.simulation.fleet import FleetRun, PoolLoad, simulate_fleet
+from boute.simulation.fleet import FleetRun, PoolLoad, choose_pools, simulate_fleet
 from boute.simulation.verdict import judge_pool, pool_utilisation
 from boute.startup.shipped import replica_ready
 from boute.workload.arrays import Floats, Ints, Workload
 
-__all__ = ["evaluate", "latency_curves", "run_fleet", "write_chrome_trace"]
+__all__ = ["evaluate", "latency_curves", "offered_load", "run_fleet", "write_chrome_trace"]
 
 _WORSE: Final[tuple[Verdict, ...]] = ("stable", "strained", "unstable")
 _PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0)
@@ -89,7 +89,29 @@ def run_fleet(decision: Decision, workload: Workload, context: Context) -> Fleet
     return _simulate(decision, workload, context).run
 
 
-def _simulate(decision: Decision, workload: Workload, context: Context) -> _Simulated:
+def offered_load(decision: Decision, workload: Workload, context: Context) -> float:
+    """Utilisation of the busiest pool, just as `evaluate` states it, without a simulation.
+
+    From 1 on the plan is unstable, whatever else it does.
+    """
+    loads, assigned, output = _loads(decision, workload, context)
+    draw = np.random.default_rng(context.spec.workload.seed).random(len(workload))
+    pool = choose_pools(loads, assigned, draw)
+    busiest = 0.0
+    for place, load in enumerate(loads):
+        mine = np.flatnonzero(pool == place)
+        if len(mine) and workload.duration_s > 0:
+            carries = load.replicas * _capacity(
+                load.replica, workload.input_tokens[mine], output[mine]
+            )
+            busiest = max(busiest, len(mine) / workload.duration_s / carries)
+    return busiest
+
+
+def _loads(
+    decision: Decision, workload: Workload, context: Context
+) -> tuple[list[PoolLoad], Ints, Ints]:
+    """The pools, and of each request the index of its model and its output tokens, [N] both."""
     loads = [
         PoolLoad(
             name=pool.name,
@@ -102,6 +124,11 @@ def _simulate(decision: Decision, workload: Workload, context: Context) -> _Simu
     ]
     assigned = route(workload.score, decision.routing.thresholds)
     output: Ints = workload.output_tokens[np.arange(len(workload)), assigned]
+    return loads, assigned, output
+
+
+def _simulate(decision: Decision, workload: Workload, context: Context) -> _Simulated:
+    loads, assigned, output = _loads(decision, workload, context)
     run = simulate_fleet(
         loads,
         arrival_s=workload.arrival_s,

@@ -17,6 +17,8 @@ from boute.optimizer.encoding import Point
 from boute.optimizer.pareto import nondominated
 from boute.optimizer.problem import Preview, Problem
 from boute.optimizer.sobol_points import sobol_points
+from boute.optimizer.trial import Candidate, Trial
+from boute.plan.decision import Decision
 
 __all__ = ["CandidatePool", "estimated_front"]
 
@@ -37,6 +39,23 @@ class CandidatePool:
             found = self._problem.decode(point)
             if not isinstance(found, Rejection) and found.key not in self.previews:
                 self.previews[found.key] = self._problem.preview(point, found)
+
+    def keep(self, trials: Iterable[Trial]) -> None:
+        """Keep a preview of what was tried."""
+        self.add_plans(trial.decision for trial in trials if trial.decision is not None)
+
+    def add_plans(self, plans: Iterable[Decision]) -> None:
+        """Keep a preview of each plan that is new, also of one that no point decodes to."""
+        for plan in plans:
+            if plan.key not in self.previews:
+                point = self._problem.point_of(plan)
+                self.previews[plan.key] = self._problem.preview(point, plan)
+
+    def candidate(self, preview: Preview) -> Candidate:
+        """What to ask for to get this plan: its point, unless that decodes to another."""
+        found = self._problem.decode(preview.point)
+        is_it = isinstance(found, Decision) and found.key == preview.decision.key
+        return preview.point if is_it else preview.decision
 
     def add_random(self, count: int, seed: int) -> None:
         """Add Sobol points."""

@@ -15,11 +15,12 @@ from typing import Final, Literal
 import numpy as np
 
 from boute.context import Context
+from boute.optimizer.assemble import Placement, assemble, price_per_hour
 from boute.optimizer.encoding import Genes
 from boute.optimizer.inventory import Inventory
 from boute.optimizer.options import ROUNDING, Option, OptionTable
 from boute.plan.decision import Decision
-from boute.plan.model import Pool, Routing
+from boute.plan.model import Routing
 from boute.routing.thresholds import thresholds_for
 from boute.workload.arrays import Floats
 
@@ -48,13 +49,6 @@ class Rejection:
             raise ValueError("a shortfall is not negative")
 
 
-@dataclass(frozen=True, eq=False)
-class _Placed:
-    model: int
-    option: Option
-    replicas: int
-
-
 class Decoder:
     """Decodes genes for one context and option table."""
 
@@ -62,16 +56,16 @@ class Decoder:
         self._context = context
         self._table = table
         self._scores = np.sort(context.workload.score)
-        self._routings: dict[bytes, tuple[Floats, Floats]] = {}
+        self._routings: dict[bytes, Routing] = {}
         self._budget = context.spec.targets.budget_per_hour
 
     def decode(self, genes: Genes) -> Decision | Rejection:
         """A decision within inventory, node size and budget, or the reason why there is none."""
-        thresholds, fractions = self._routing(genes.fractions)
+        routing = self.routing_for(genes.fractions)
         answer: Decision | Rejection
         for headroom, haste in _CONCESSIONS:
             eased = replace(genes, headroom=genes.headroom * headroom, haste=genes.haste * haste)
-            answer = self._attempt(thresholds, fractions, eased)
+            answer = self._attempt(routing, eased)
             if isinstance(answer, Decision) or answer.constraint == "memory":
                 break
         return answer
@@ -85,36 +79,40 @@ class Decoder:
         counts = np.diff(np.concatenate([[0], edges, [len(self._scores)]]))
         return np.asarray(counts / len(self._scores), dtype=np.float64)
 
-    def _routing(self, asked: Floats) -> tuple[Floats, Floats]:
-        """Thresholds and load fractions for the fractions asked; remembered, as they recur."""
+    def routing_for(self, asked: Floats) -> Routing:
+        """The routing nearest to fractions [K] of the queries; remembered, as they recur."""
         key = asked.tobytes()
         if key not in self._routings:
             thresholds = thresholds_for(self._context.score, asked)
-            self._routings[key] = thresholds, self.load_fractions(thresholds)
+            self._routings[key] = Routing(
+                models=list(self._context.model_names),
+                fractions=self.load_fractions(thresholds).tolist(),
+                thresholds=thresholds.tolist(),
+            )
         return self._routings[key]
 
-    def _attempt(self, thresholds: Floats, fractions: Floats, genes: Genes) -> Decision | Rejection:
-        placed = self._place(fractions, genes)
+    def _attempt(self, routing: Routing, genes: Genes) -> Decision | Rejection:
+        placed = self._place(routing.fractions, genes)
         if isinstance(placed, Rejection):
             return placed
-        return self._within_budget(placed) or self._decision(thresholds, fractions, placed)
+        return self._within_budget(placed) or assemble(self._context, routing, placed)
 
-    def _place(self, fractions: Floats, genes: Genes) -> list[_Placed] | Rejection:
+    def _place(self, fractions: Sequence[float], genes: Genes) -> Placement | Rejection:
         inventory = Inventory(self._context.supplies)
-        placed: list[_Placed] = []
+        placed: dict[Option, int] = {}
         for model in reversed(range(len(fractions))):
-            load = float(fractions[model]) * self._context.workload.rate_per_s
+            load = fractions[model] * self._context.workload.rate_per_s
             if load == 0.0:
                 continue
             found = self._place_model(model, load, genes, inventory)
             if isinstance(found, Rejection):
                 return found
-            placed += found
+            placed.update(found)
         return placed
 
     def _place_model(
         self, model: int, load: float, genes: Genes, inventory: Inventory
-    ) -> list[_Placed] | Rejection:
+    ) -> Placement | Rejection:
         if not any(self._table.choices(model, gpu) for gpu in range(len(genes.wants[model]))):
             return Rejection("memory", self._table.why_not(model), 1.0)
         fullness = FULLEST - float(genes.headroom[model]) * (FULLEST - EMPTIEST)
@@ -133,7 +131,7 @@ class Decoder:
                 covered += replicas * option.goodput_per_s
         if covered * FULLEST < load * (1.0 - 2.0 * ROUNDING):
             return self._too_little(model, load, covered)
-        return [_Placed(model, option, replicas) for option, replicas in held.items()]
+        return held
 
     def _turns(self, model: int, wants: Floats) -> list[tuple[int, float]]:
         """GPU types in the order they are asked, with the share of the load that is asked of each.
@@ -165,47 +163,12 @@ class Decoder:
             1.0 - covered * FULLEST / load,
         )
 
-    def _within_budget(self, placed: Sequence[_Placed]) -> Rejection | None:
-        cost = sum(item.replicas * item.option.price_per_hour for item in placed)
+    def _within_budget(self, placed: Placement) -> Rejection | None:
+        cost = price_per_hour(placed)
         if self._budget is None or cost <= self._budget * (1.0 + 1e-9):
             return None
         return Rejection(
             "budget",
             f"the plan costs ${cost:.2f} an hour, the budget is ${self._budget:.2f}",
             cost / self._budget - 1.0,
-        )
-
-    def _decision(
-        self, thresholds: Floats, fractions: Floats, placed: Sequence[_Placed]
-    ) -> Decision:
-        routing = Routing(
-            models=list(self._context.model_names),
-            fractions=[float(value) for value in fractions],
-            thresholds=[float(value) for value in thresholds],
-        )
-        carried: dict[int, float] = {}
-        for item in placed:
-            rate = item.replicas * item.option.goodput_per_s
-            carried[item.model] = carried.get(item.model, 0.0) + rate
-        pools = tuple(
-            self._pool(item, item.replicas * item.option.goodput_per_s / carried[item.model])
-            for item in sorted(placed, key=lambda item: (item.model, item.option.gpu))
-        )
-        return Decision(routing, pools)
-
-    def _pool(self, item: _Placed, weight: float) -> Pool:
-        option = item.option
-        model = self._context.model_names[item.model]
-        gpu = self._context.supplies[option.gpu].name
-        shape = f"tp{option.tensor_parallel}"
-        if option.pipeline_parallel > 1:
-            shape += f"-pp{option.pipeline_parallel}"
-        return Pool(
-            name=f"{model}.{gpu}.{shape}",
-            model=model,
-            gpu=gpu,
-            tensor_parallel=option.tensor_parallel,
-            pipeline_parallel=option.pipeline_parallel,
-            replicas=item.replicas,
-            weight=weight,
         )

@@ -16,7 +16,7 @@ from boute.context import Context
 from boute.metrics import latency_metric
 from boute.optimizer.options import Option, OptionTable
 from boute.plan.decision import Decision
-from boute.plan.model import Pool
+from boute.plan.model import Pool, Routing
 from boute.routing.expected import expected_quality
 from boute.routing.thresholds import route
 from boute.workload.arrays import Floats
@@ -64,8 +64,12 @@ class Estimator:
         self._quality: dict[tuple[float, ...], tuple[float, float, float]] = {}
 
     def quality(self, decision: Decision) -> tuple[float, float, float]:
+        """Expected quality of a decision with its 95% interval."""
+        return self.quality_of(decision.routing)
+
+    def quality_of(self, routing: Routing) -> tuple[float, float, float]:
         """Expected quality under a routing with its 95% interval: exact, not an estimate."""
-        thresholds = tuple(decision.routing.thresholds)
+        thresholds = tuple(routing.thresholds)
         if thresholds not in self._quality:
             self._quality[thresholds] = expected_quality(
                 self._context.quality, self._context.score, np.array(thresholds)

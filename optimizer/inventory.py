@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from boute.context import Supply
 
-__all__ = ["Inventory"]
+__all__ = ["Inventory", "rooms_by_size"]
 
 
 class Inventory:
@@ -43,6 +43,21 @@ class Inventory:
     def left(self, gpu: int) -> int:
         """GPUs of a type that are still free."""
         return sum(self._free[gpu])
+
+
+def rooms_by_size(supply: Supply) -> dict[int, int]:
+    """GPUs that replicas of a size and larger can take together, by size, a power of two.
+
+    Sizes are powers of two, so replicas find room in the nodes if and only if this holds for each
+    size: placed from the largest down, what is taken of a node is a multiple of the size at hand,
+    and a replica is turned away only when every node is full to its last whole multiple.
+    """
+    nodes = _nodes(supply.count, supply.card.node_gpus)
+    rooms, size = {}, 1
+    while any(node >= size for node in nodes):
+        rooms[size] = sum(node // size * size for node in nodes)
+        size *= 2
+    return rooms
 
 
 def _nodes(count: int, size: int) -> list[int]:

@@ -15,12 +15,11 @@ import moocore
 import numpy as np
 
 from boute.optimizer.candidates import CandidatePool, estimated_front
-from boute.optimizer.encoding import Point
 from boute.optimizer.features import Features
 from boute.optimizer.pareto import nondominated, spread
 from boute.optimizer.problem import Preview, Problem
-from boute.optimizer.seeds import greedy_points, placement_points
-from boute.optimizer.trial import Trial
+from boute.optimizer.seeds import greedy_points, placements_of_ladder
+from boute.optimizer.trial import Candidate, Trial
 from boute.workload.arrays import Floats
 
 if TYPE_CHECKING:
@@ -50,14 +49,14 @@ class Mobo:
         self._pool = CandidatePool(problem)
         self._features = Features(problem.context, problem.table)
         self._trials: dict[str, Trial] = {}
-        self._first: list[Point] | None = None
+        self._first: list[Candidate] | None = None
         targets = problem.context.spec.targets
         uncertain = [name for name in problem.objectives if name not in EXACT]
         uncertain += [name for name in targets.latency_limits() if name not in uncertain]
         # There has to be something to learn: stability shows in the tail of E2E latency.
         self._uncertain = uncertain or ["e2e_p95_s"]
 
-    def ask(self, count: int) -> list[Point]:
+    def ask(self, count: int) -> list[Candidate]:
         """Seeds first; then the candidates with the largest expected gain, or none."""
         waiting = self._waiting()
         if waiting or len(self._trials) < 2:
@@ -74,33 +73,34 @@ class Mobo:
             if trial.decision is not None:
                 self._trials[trial.decision.key] = trial
         waiting = self._waiting()
-        self._pool.add(trial.point for trial in trials)
+        self._pool.keep(trials)
         if not waiting:
             self._grow()
 
-    def _waiting(self) -> list[Point]:
+    def _waiting(self) -> list[Candidate]:
         """First points that are not tried yet."""
         if self._first is None:
             self._first = self._first_points()
-        return [point for point in self._first if not self._tried(point)]
+        return [found for found in self._first if not self._tried(found)]
 
-    def _tried(self, point: Point) -> bool:
-        return getattr(self._problem.decode(point), "key", None) in self._trials
+    def _tried(self, candidate: Candidate) -> bool:
+        return getattr(self._problem.decode(candidate), "key", None) in self._trials
 
-    def _first_points(self) -> list[Point]:
+    def _first_points(self) -> list[Candidate]:
         rng = np.random.default_rng([self._seed, 0])
         self._pool.add(greedy_points(self._problem))
-        self._pool.add(placement_points(self._problem))
+        self._pool.add_plans(placements_of_ladder(self._problem))
         self._pool.add_random(256, seed=self._seed)
-        chance = [preview.point for preview in self._pool.previews.values()][-CHANCE:]
+        by_chance = list(self._pool.previews.values())[-CHANCE:]
         self._pool.refine(rounds=6, count=150, rng=rng)
         front = estimated_front(list(self._pool.previews.values()))
         best = spread(np.array([preview.values for preview in front]), PROMISING) if front else []
         # The most balanced of the promising first: a user waits for the first feasible plan.
-        points = [front[index].point for index in best]
-        return points + [point for point in chance if point not in points]
+        first = [self._pool.candidate(front[index]) for index in best]
+        chance = [self._pool.candidate(preview) for preview in by_chance]
+        return first + [found for found in chance if found not in first]
 
-    def _promising(self, count: int) -> list[Point]:
+    def _promising(self, count: int) -> list[Candidate]:
         from boute.optimizer.acquisition import choose
 
         rng = np.random.default_rng([self._seed, len(self._trials)])
@@ -127,7 +127,7 @@ class Mobo:
         )
         if choice.gain < TOLERANCE:
             return []
-        return [candidates[index].point for index in choice.chosen]
+        return [self._pool.candidate(candidates[index]) for index in choice.chosen]
 
     def _lessons(self) -> dict[str, Trial]:
         """Trials to learn from: all while they are few, else the front and the newest."""

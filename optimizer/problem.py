@@ -14,10 +14,11 @@ from boute.optimizer.constraints import misses
 from boute.optimizer.decoder import Decoder, Rejection
 from boute.optimizer.encoding import Encoding, Point
 from boute.optimizer.estimate import Estimate, Estimator
+from boute.optimizer.nearest import nearest_point
 from boute.optimizer.options import OptionTable
 from boute.optimizer.pareto import Scale
 from boute.optimizer.sobol_points import sobol_points
-from boute.optimizer.trial import Trial
+from boute.optimizer.trial import Candidate, Trial
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
 from boute.workload.arrays import Floats
@@ -59,19 +60,30 @@ class Problem:
         self._decoded: dict[Point, Decision | Rejection] = {}
         self.scale = self._make_scale()
 
-    def decode(self, point: Point) -> Decision | Rejection:
-        """What a point means; remembered, since samplers and the search both ask."""
+    def decode(self, candidate: Candidate) -> Decision | Rejection:
+        """What a candidate means; remembered, since samplers and the search both ask."""
+        if isinstance(candidate, Decision):
+            return candidate
+        point = candidate
         if point not in self._decoded:
             self._decoded[point] = self.decoder.decode(self.encoding.split(point))
         return self._decoded[point]
 
+    def point_of(self, candidate: Candidate) -> Point:
+        """The candidate, or the point whose decoding comes nearest to it."""
+        if not isinstance(candidate, Decision):
+            return candidate
+        return nearest_point(candidate, self.encoding, self.context, self.table)
+
     def preview(self, point: Point, decision: Decision) -> Preview:
         """What a decision promises before it is simulated."""
         estimate = self.estimator.estimate(decision)
+        return Preview(point, decision, estimate, *self.promised(estimate))
+
+    def promised(self, estimate: Estimate) -> tuple[Floats, float]:
+        """Normalised objectives [m] and relative misses of targets, by an estimate."""
         found = np.array([estimate.metrics[name] for name in self.objectives])
-        return Preview(
-            point, decision, estimate, self.scale.normalise(found), self._estimated_miss(estimate)
-        )
+        return self.scale.normalise(found), self._estimated_miss(estimate)
 
     def evaluated(self, point: Point, decision: Decision, outcome: Outcome) -> Trial:
         """The trial of a simulated decision."""

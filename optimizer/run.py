@@ -11,6 +11,8 @@ from boute.context import Context, located, prepare
 from boute.errors import OutputError
 from boute.evaluate import latency_curves
 from boute.files import make_folder
+from boute.optimizer.certify import Certificate, certify
+from boute.optimizer.exact import MOST_PLANS
 from boute.optimizer.front import Origin, front_trials, make_plans, nothing_feasible
 from boute.optimizer.problem import Problem
 from boute.optimizer.sampler import check_sampler, make_sampler
@@ -62,10 +64,11 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What came of it: the plans, best first, and the view that reports are made from."""
+    """What came of it: the plans, best first, the view that reports are made from, how near."""
 
     plans: tuple[Plan, ...]
     view: StudyView
+    certificate: Certificate
     seconds: float
 
 
@@ -73,13 +76,19 @@ def load_settings(request: Request) -> Settings:
     """Read the spec of a request; raise InputError for a wrong spec or an unknown sampler."""
     spec = load_spec(request.spec_file)
     search = spec.search
+    sampler = check_sampler(request.sampler or search.sampler)
     return Settings(
         spec=spec,
-        sampler=check_sampler(request.sampler or search.sampler),
+        sampler=sampler,
         seed=search.seed if request.seed is None else request.seed,
-        evaluations=request.evaluations or search.evaluations,
+        evaluations=request.evaluations or _enough(sampler, search.evaluations),
         time_limit_s=request.time_limit_s or search.time_limit_s,
     )
+
+
+def _enough(sampler: str, evaluations: int) -> int:
+    """Evaluations when none are asked for: an exact search goes to its end."""
+    return MOST_PLANS if sampler == "exact" else evaluations
 
 
 def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: None) -> Result:
@@ -115,7 +124,7 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     plans = _write_plans(front, context, request, settings)
     view = _view(search, front, plans, request, context)
     _write_report(view, request.out)
-    return Result(tuple(plans), view, time.monotonic() - started)
+    return Result(tuple(plans), view, certify(search), time.monotonic() - started)
 
 
 def search_problem(

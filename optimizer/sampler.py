@@ -1,7 +1,7 @@
-"""What a sampler is: something that is asked for points and told what came of them.
+"""What a sampler is: something that is asked for candidates and told what came of them.
 
 Its answers depend on nothing but its seed and what it was told, in order: that is what lets a
-study be resumed by telling a fresh sampler what the study holds. It may be told points it never
+study be resumed by telling a fresh sampler what the study holds. It may be told trials it never
 asked for (of another sampler, or of a process beside it).
 """
 
@@ -11,18 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from boute.errors import InputError
-from boute.optimizer.encoding import Point
 from boute.optimizer.problem import Problem
-from boute.optimizer.trial import Trial
+from boute.optimizer.trial import Candidate, Trial
 
 __all__ = ["SAMPLERS", "Sampler", "check_sampler", "make_sampler"]
 
 
 class Sampler(Protocol):
-    """Ask and tell over the unit cube of a problem's encoding."""
+    """Ask and tell over a problem: points of its unit cube, or decisions where no point will do."""
 
-    def ask(self, count: int) -> list[Point]:
-        """Up to `count` points to try next; none when the sampler expects nothing more."""
+    def ask(self, count: int) -> Sequence[Candidate]:
+        """Up to `count` candidates to try next; none when the sampler expects nothing more."""
         ...
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -48,10 +47,62 @@ def _sobol(problem: Problem, seed: int) -> Sampler:
     return Sobol(problem, seed)
 
 
+def _exact(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.exact import Exact
+
+    return Exact(problem, seed)
+
+
+def _tpe(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.optuna import Optuna
+
+    return Optuna(problem, seed, "tpe")
+
+
+def _gp(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.optuna import Optuna
+
+    return Optuna(problem, seed, "gp")
+
+
+def _bilevel(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.bilevel import Bilevel
+
+    return Bilevel(problem, seed)
+
+
+def _sequential(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.baselines import sequential_plans
+    from boute.optimizer.ranked import Ranked
+
+    return Ranked(problem, sequential_plans(problem))
+
+
+def _single_model(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.baselines import single_model_plans
+    from boute.optimizer.ranked import Ranked
+
+    return Ranked(problem, single_model_plans(problem))
+
+
+def _single_gpu(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.baselines import single_gpu_plans
+    from boute.optimizer.ranked import Ranked
+
+    return Ranked(problem, single_gpu_plans(problem))
+
+
 SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
     "mobo": _mobo,
+    "exact": _exact,
     "nsga2": _nsga2,
     "sobol": _sobol,
+    "optuna-tpe": _tpe,
+    "optuna-gp": _gp,
+    "bilevel": _bilevel,
+    "sequential": _sequential,
+    "single-model": _single_model,
+    "single-gpu": _single_gpu,
 }
 
 

@@ -14,9 +14,10 @@ from boute.optimizer.pareto import hypervolume
 from boute.optimizer.problem import Problem
 from boute.optimizer.sampler import Sampler
 from boute.optimizer.study import Batch, Study
-from boute.optimizer.trial import Trial
+from boute.optimizer.trial import Candidate, Trial
 from boute.optimizer.workers import Workers
 from boute.outcome import Outcome
+from boute.plan.decision import Decision
 
 __all__ = ["Limits", "Search", "Step"]
 
@@ -50,7 +51,8 @@ class Search:
     """One run of a sampler on a study.
 
     `trials` holds everything that was tried, in order, repeats left out; `steps` how the
-    hypervolume grew; `rejections` counts points that are no plan by the constraint that binds.
+    hypervolume grew; `rejections` counts points that are no plan by the constraint that binds;
+    `ended` says whether the sampler had nothing more to ask for.
     """
 
     problem: Problem
@@ -64,6 +66,7 @@ class Search:
     steps: list[Step] = field(default_factory=list)
     rejections: dict[str, int] = field(default_factory=dict)
     nearest: Rejection | None = None
+    ended: bool = False
     _known: dict[str, Outcome] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
     _last_batch: int = 0
@@ -81,11 +84,12 @@ class Search:
         while idle < _PATIENCE and (left := limits.evaluations - len(self._seen)) > 0:
             if limits.deadline_s is not None and time.monotonic() >= limits.deadline_s:
                 return
-            points = self.sampler.ask(min(BATCH, left))
-            if not points:
+            candidates = list(self.sampler.ask(min(BATCH, left)))
+            if not candidates:
+                self.ended = True
                 return
             before = len(self._seen)
-            batch = self.study.add_batch(self.name, self.seed, points)
+            batch = self.study.add_batch(self.name, self.seed, candidates)
             self._finish(batch)
             self._take_up_others(batch)
             idle = idle + 1 if len(self._seen) == before else 0
@@ -104,30 +108,30 @@ class Search:
             self._finish(batch)
 
     def _is_complete(self, batch: Batch) -> bool:
-        found = [self.problem.decode(point) for point in batch.points]
+        found = [self.problem.decode(candidate) for candidate in batch.candidates]
         return all(isinstance(f, Rejection) or f.key in self._known for f in found)
 
     def _finish(self, batch: Batch) -> None:
         """Evaluate what is not known of a batch, record it, and tell the sampler."""
-        decoded = {point: self.problem.decode(point) for point in batch.points}
-        fresh = {
-            found.key: (point, found)
-            for point, found in reversed(decoded.items())
-            if not isinstance(found, Rejection) and found.key not in self._known
-        }
-        ordered = list(reversed(fresh.values()))
-        outcomes = self.workers.outcomes([decision for _, decision in ordered])
-        for (point, decision), outcome in zip(ordered, outcomes, strict=True):
+        fresh: dict[str, tuple[Candidate, Decision]] = {}
+        for candidate in batch.candidates:
+            found = self.problem.decode(candidate)
+            if not isinstance(found, Rejection) and found.key not in self._known:
+                fresh.setdefault(found.key, (candidate, found))
+        outcomes = self.workers.outcomes([decision for _, decision in fresh.values()])
+        for (candidate, decision), outcome in zip(fresh.values(), outcomes, strict=True):
+            point = self.problem.point_of(candidate)
             self.study.add_trial(batch, point, decision, outcome)
             self._known[decision.key] = outcome
             self._note(self.problem.evaluated(point, decision, outcome))
-        told = [self._trial(point) for point in batch.points]
+        told = [self._trial(candidate) for candidate in batch.candidates]
         for trial in told:
             self._note(trial)
         self.sampler.tell(told)
 
-    def _trial(self, point: tuple[float, ...]) -> Trial:
-        found = self.problem.decode(point)
+    def _trial(self, candidate: Candidate) -> Trial:
+        point = self.problem.point_of(candidate)
+        found = self.problem.decode(candidate)
         if isinstance(found, Rejection):
             return self.problem.rejected(point, found)
         return self.problem.evaluated(point, found, self._known[found.key])

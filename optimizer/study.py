@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from boute.errors import OutputError, StudyError
 from boute.files import make_folder
 from boute.optimizer.encoding import Point
+from boute.optimizer.trial import Candidate
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
 from boute.plan.model import Pool, Routing
@@ -70,12 +71,12 @@ class StudyHeader:
 
 @dataclass(frozen=True)
 class Batch:
-    """Points asked together, by which sampler with which seed."""
+    """Candidates asked together, by which sampler with which seed."""
 
     id: int
     sampler: str
     seed: int
-    points: tuple[Point, ...]
+    candidates: tuple[Candidate, ...]
 
 
 class Study:
@@ -123,20 +124,21 @@ class Study:
                 "SELECT id, sampler, seed, points FROM batches WHERE id > ? ORDER BY id", (after,)
             )
             return [
-                Batch(number, sampler, seed, tuple(tuple(point) for point in json.loads(points)))
+                Batch(number, sampler, seed, tuple(map(_candidate, json.loads(points))))
                 for number, sampler, seed, points in rows
             ]
 
-    def add_batch(self, sampler: str, seed: int, points: list[Point]) -> Batch:
-        """Record points before they are evaluated."""
+    def add_batch(self, sampler: str, seed: int, candidates: list[Candidate]) -> Batch:
+        """Record candidates before they are evaluated."""
+        asked = [_as_json(found) if isinstance(found, Decision) else found for found in candidates]
         with self._explained():
             cursor = self._db.execute(
                 "INSERT INTO batches (sampler, seed, points) VALUES (?, ?, ?)",
-                (sampler, seed, json.dumps(points)),
+                (sampler, seed, json.dumps(asked)),
             )
         number = cursor.lastrowid
         assert number is not None
-        return Batch(number, sampler, seed, tuple(points))
+        return Batch(number, sampler, seed, tuple(candidates))
 
     def outcomes(self) -> dict[str, Outcome]:
         """Outcomes by key of the decision, in the order they were evaluated."""
@@ -146,12 +148,7 @@ class Study:
 
     def add_trial(self, batch: Batch, point: Point, decision: Decision, outcome: Outcome) -> None:
         """Record a trial; one with the same decision that is there already is kept instead."""
-        text = json.dumps(
-            {
-                "routing": decision.routing.model_dump(mode="json"),
-                "pools": [pool.model_dump(mode="json") for pool in decision.pools],
-            }
-        )
+        text = json.dumps(_as_json(decision))
         with self._explained():
             self._db.execute(
                 "INSERT OR IGNORE INTO trials (batch, key, point, decision, outcome)"
@@ -164,13 +161,9 @@ class Study:
         with self._explained():
             rows = self._db.execute("SELECT point, decision, outcome FROM trials ORDER BY id")
             for point, decision, outcome in rows.fetchall():
-                data = json.loads(decision)
                 yield (
                     tuple(json.loads(point)),
-                    Decision(
-                        Routing.model_validate(data["routing"]),
-                        tuple(Pool.model_validate(pool) for pool in data["pools"]),
-                    ),
+                    _decision(json.loads(decision)),
                     Outcome.model_validate_json(outcome),
                 )
 
@@ -257,3 +250,22 @@ class Study:
                 where=self._where,
                 mend="start a new study with --study FILE",
             ) from error
+
+
+def _as_json(decision: Decision) -> dict[str, Any]:
+    return {
+        "routing": decision.routing.model_dump(mode="json"),
+        "pools": [pool.model_dump(mode="json") for pool in decision.pools],
+    }
+
+
+def _decision(data: dict[str, Any]) -> Decision:
+    return Decision(
+        Routing.model_validate(data["routing"]),
+        tuple(Pool.model_validate(pool) for pool in data["pools"]),
+    )
+
+
+def _candidate(data: Any) -> Candidate:
+    """Points are lists in the file, decisions are objects."""
+    return _decision(data) if isinstance(data, dict) else tuple(data)

@@ -10,16 +10,20 @@ from boute.outcome import Outcome
 from boute.plan.decision import Decision
 from boute.workload.arrays import Floats
 
-__all__ = ["Trial"]
+__all__ = ["Candidate", "Trial"]
+
+Candidate = Point | Decision
+"""What a sampler asks for: a point, which is decoded, or a decision as it is."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
     """A point and what it is worth.
 
-    Either `rejection` says why the point is no plan, or `decision` and `outcome` are there and
-    `values` [m] holds the normalised objectives, to be minimised. `violation` is 0 for a trial
-    that meets every constraint, else the sum of relative misses.
+    The point of a candidate that was a decision is the one nearest to it. Either `rejection` says
+    why the point is no plan, or `decision` and `outcome` are there and `values` [m] holds the
+    normalised objectives, to be minimised. `violation` is 0 for a trial that meets every
+    constraint, else the sum of relative misses.
     """
 
     point: Point

@@ -141,6 +141,7 @@ def test_a_module_imports_only_what_is_below_it(module: str, path: Path) -> None
         ("botorch", {"optimizer"}),
         ("gpytorch", {"optimizer"}),
         ("pymoo", {"optimizer"}),
+        ("optuna", {"optimizer"}),
         ("numba", {"compiled"}),
         ("plotly", {"report"}),
         ("matplotlib", {"report"}),

@@ -15,6 +15,7 @@ import typer
 import boute
 from boute.cli import (
     check,
+    compare,
     gpus,
     init,
     keys,
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("check")(check.check)
 app.command("optimize")(optimize.optimize)
+app.command("compare")(compare.compare)
 app.command("simulate")(simulate.simulate)
 app.command("estimate")(estimate)
 app.command("whatif")(whatif.whatif)

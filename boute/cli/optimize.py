@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -31,7 +32,9 @@ def optimize(
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the search.")
     ] = None,
-    sampler: Annotated[str | None, typer.Option("--sampler", help="mobo, nsga2 or sobol.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option("--sampler", help="exact, mobo, nsga2, sobol, or a rival.")
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=1, max=256, help="Processes that simulate plans.")
     ] = 1,
@@ -67,6 +70,8 @@ def optimize(
         f"{result.seconds:.1f} s; {chosen.name} is the most balanced"
         + (f"; the {SHOWN} most balanced are shown" if len(result.plans) > SHOWN else "")
     )
+    for sentence in result.certificate.says:
+        note(sentence)
     note(f"report: {out / 'report.html'}")
     note(f"plan:   {out / 'plans' / chosen.name}.yaml")
 
@@ -79,6 +84,7 @@ def _summary(result: Result, out: Path) -> dict[str, Any]:
         "seed": view.seed,
         "evaluations": view.evaluations,
         "hypervolume": view.progress[-1].hypervolume,
+        "certificate": asdict(result.certificate),
         "seconds": round(result.seconds, 3),
         "plans": [
             {

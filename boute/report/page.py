@@ -28,6 +28,13 @@ SAMPLERS: Final = {
     "mobo": "multi-objective Bayesian optimization (qLogNEHVI)",
     "nsga2": "NSGA-II, an evolutionary search",
     "sobol": "a Sobol sequence, evenly spread points without learning",
+    "exact": "every plan of a grid that may be on the front",
+    "optuna-tpe": "Optuna's tree-structured Parzen estimator",
+    "optuna-gp": "Optuna's Gaussian processes",
+    "bilevel": "thresholds by Chebyshev descents, placement by an integer program",
+    "sequential": "routing first, placement second",
+    "single-model": "one model on one GPU type",
+    "single-gpu": "routing on one GPU type",
 }
 _HEADINGS: Final = {
     "cost_per_hour": "Cost per hour",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from boute.performance.replica import Replica
 from boute.simulation.pool import PoolRun, simulate_pool
 
-__all__ = ["FleetRun", "PoolLoad", "simulate_fleet"]
+__all__ = ["FleetRun", "PoolLoad", "choose_pools", "simulate_fleet"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def simulate_fleet(
     draw for a request whatever the pools are, so that plans are compared on equal luck. Raise
     ValueError for a request whose model no pool of positive weight serves.
     """
-    pool = _choose_pools(pools, model, np.random.default_rng(seed).random(len(model)))
+    pool = choose_pools(pools, model, np.random.default_rng(seed).random(len(model)))
     members = tuple(np.flatnonzero(pool == place) for place in range(len(pools)))
     runs = tuple(
         simulate_pool(
@@ -106,7 +106,7 @@ def simulate_fleet(
     )
 
 
-def _choose_pools(
+def choose_pools(
     pools: Sequence[PoolLoad], model: NDArray[np.int64], draw: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Index of a pool of each request's model, by the weights; `draw` [N] is uniform in [0, 1)."""

@@ -250,7 +250,18 @@ class Engine(Document):
 class Search(Document):
     """How hard to look. The command line overrides each."""
 
-    sampler: Literal["mobo", "nsga2", "sobol"] = "mobo"
+    sampler: Literal[
+        "mobo",
+        "exact",
+        "nsga2",
+        "sobol",
+        "optuna-tpe",
+        "optuna-gp",
+        "bilevel",
+        "sequential",
+        "single-model",
+        "single-gpu",
+    ] = "mobo"
     evaluations: Annotated[int, Field(ge=1, le=1_000_000)] = 64
     time_limit_s: Positive | None = None
     seed: Seed = 0

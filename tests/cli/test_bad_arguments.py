@@ -24,7 +24,10 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
     "no spec": ("optimize", ["missing argument 'SPEC'; see boute optimize --help"]),
     "spec missing": ("optimize nowhere.yaml", ["nowhere.yaml: cannot be read: no such file"]),
     "spec is a folder": ("check .", [".: cannot be read: is a directory"]),
-    "sampler": ("optimize {spec} --sampler tpe", ["--sampler: ", "tpe", "mobo, nsga2, sobol"]),
+    "sampler": (
+        "optimize {spec} --sampler tpe",
+        ["--sampler: ", "tpe", "mobo, exact, nsga2, sobol"],
+    ),
     "workers": ("optimize {spec} --workers 0", ["'--workers'"]),
     "evaluations": ("optimize {spec} --evaluations 0", ["'--evaluations'"]),
     "time limit": ("optimize {spec} --time-limit -1", ["'--time-limit'"]),

@@ -71,14 +71,15 @@ def test_prints_the_front_plainly_without_a_terminal(optimized: Any) -> None:
     assert ESCAPE not in ran.out + ran.err
     assert ran.out.startswith("Plan ")
     assert "plan-01" in ran.out
-    first, summary, report, plan = ran.err.splitlines()
+    first, summary, cost, report, plan = ran.err.splitlines()
     assert re.match(r"\d+\.\d s: first feasible plan, \d/8, \d+ s left; hypervolume 0\.\d+", first)
     assert "plans from 8 evaluations in" in summary
+    assert re.match(r"cost: the cheapest plan is at most [\d.]+% from the optimum", cost)
     assert report == "report: out/report.html"
     assert plan == "plan:   out/plans/plan-01.yaml"
 
 
-@pytest.mark.parametrize("sampler", ["mobo", "nsga2", "sobol"])
+@pytest.mark.parametrize("sampler", ["mobo", "nsga2", "sobol", "bilevel", "sequential"])
 def test_every_sampler_gives_the_same_bytes_for_the_same_seed(
     sampler: str, spec: Path, boute: Any
 ) -> None:

@@ -77,11 +77,12 @@ def tried() -> Callable[..., list[Trial]]:
         trials = []
         for point in points:
             found = problem.decode(point)
+            at = problem.point_of(point)
             if isinstance(found, Rejection):
-                trials.append(problem.rejected(point, found))
+                trials.append(problem.rejected(at, found))
                 continue
             outcome = evaluate(found, problem.context.workload, problem.context)
-            trials.append(problem.evaluated(point, found, outcome))
+            trials.append(problem.evaluated(at, found, outcome))
         return trials
 
     return run

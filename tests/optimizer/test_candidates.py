@@ -5,6 +5,8 @@ import numpy as np
 from boute.optimizer.candidates import CandidatePool, estimated_front
 from boute.optimizer.pareto import hypervolume
 from boute.optimizer.problem import Preview, Problem
+from boute.optimizer.seeds import placements_of_ladder
+from boute.plan.decision import Decision
 
 
 def front_volume(pool: CandidatePool) -> float:
@@ -58,3 +60,15 @@ def test_the_front_is_of_what_meets_the_targets_else_of_what_misses_least(
     missing = [preview for preview in previews if preview.violation > 0.0]
     assert estimated_front(missing) == sorted(missing, key=lambda preview: preview.violation)[:64]
     assert estimated_front([]) == []
+
+
+def test_a_plan_that_no_point_decodes_to_is_asked_for_as_it_is(problem: Problem) -> None:
+    pool = CandidatePool(problem)
+    plans = placements_of_ladder(problem)
+    pool.add_plans([*plans, *plans])
+    assert set(pool.previews) == {plan.key for plan in plans}
+    for preview in pool.previews.values():
+        found = problem.decode(pool.candidate(preview))
+        assert isinstance(found, Decision)
+        assert found.key == preview.decision.key
+    assert any(pool.candidate(preview) == preview.point for preview in pool.previews.values())

@@ -105,7 +105,7 @@ def test_a_deadline_stops_between_batches(start: Start) -> None:
     search = start()
     search.run(Limits(1_000_000, time.monotonic() + 0.3))
     assert 0 < len(search.trials) < 100_000
-    assert {len(batch.points) for batch in search.study.batches()} == {BATCH}
+    assert {len(batch.candidates) for batch in search.study.batches()} == {BATCH}
 
 
 def test_a_study_that_is_full_is_taken_up_and_not_gone_on_with(start: Start) -> None:
@@ -199,7 +199,7 @@ def test_rejections_are_counted_and_the_nearest_kept(
     rejected = [
         found.shortfall
         for batch in search.study.batches()
-        for found in (poor.decode(point) for point in batch.points)
+        for found in (poor.decode(point) for point in batch.candidates)
         if hasattr(found, "shortfall")
     ]
     assert len(rejected) == search.rejections["budget"]

@@ -55,7 +55,7 @@ def test_what_is_added_is_there_when_it_is_opened_again(file: Path, cases: list[
         assert study.outcomes() == {decision.key: outcome for _, decision, outcome in cases}
         (batch,) = study.batches()
         assert (batch.sampler, batch.seed) == ("sobol", 3)
-        assert batch.points == tuple(point for point, _, _ in cases)
+        assert batch.candidates == tuple(point for point, _, _ in cases)
         later = study.add_batch("mobo", 4, [])
         assert study.batches(after=batch.id) == [later]
 
@@ -261,7 +261,7 @@ def test_a_full_disk_is_an_output_error_and_keeps_what_was_written(file: Path) -
     with Study(file, HEADER) as study:
         batches = study.batches()
     assert 1 < len(batches) < 1000
-    assert batches[0].points == ((0.5,),)
+    assert batches[0].candidates == ((0.5,),)
 
 
 def test_the_file_is_plain_sqlite_and_json(file: Path, cases: list[Case]) -> None:
@@ -274,3 +274,13 @@ def test_the_file_is_plain_sqlite_and_json(file: Path, cases: list[Case]) -> Non
     assert [tuple(json.loads(point)) for point, _ in rows] == [point for point, _, _ in cases]
     assert json.loads(rows[0][1])["quality"] == cases[0][2].quality
     assert json.loads(objectives) == list(HEADER.objectives)
+
+
+def test_decisions_that_were_asked_are_read_as_they_were(cases: list[Case], tmp_path: Path) -> None:
+    asked = [decision for _, decision, _ in cases]
+    points = [point for point, _, _ in cases]
+    with Study(tmp_path / "s.db", HEADER) as study:
+        study.add_batch("exact", 0, [asked[0], points[1], *asked[1:]])
+    with Study(tmp_path / "s.db", HEADER) as study:
+        (batch,) = study.batches()
+    assert batch.candidates == (asked[0], points[1], *asked[1:])

@@ -100,7 +100,11 @@ def test_the_default_spec_survives_being_written() -> None:
         ("engine/gpu_memory_utilization", 1.1, "engine.gpu_memory_utilization: should be at most"),
         ("engine/block_size", 12, "engine.block_size: should be 8, 16, 32, 64 or 128 (it is 12)"),
         ("search/evaluations", 0, "search.evaluations: should be at least 1 (it is 0)"),
-        ("search/sampler", "random", "search.sampler: should be 'mobo', 'nsga2' or 'sobol' (it is"),
+        (
+            "search/sampler",
+            "random",
+            "search.sampler: should be 'mobo', 'exact', 'nsga2', 'sobol', ",
+        ),
         # Models.
         ("models", [], "models: has 0 entries and should have at least 1"),
         ("models", "llama-3.1-8b", "models: should be a list (it is 'llama-3.1-8b')"),

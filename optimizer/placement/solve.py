@@ -1,0 +1,54 @@
+"""HiGHS on a program: its optimum, and what no solution can be better than."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from boute.optimizer.placement.build import Program
+from boute.workload.arrays import Floats, Ints
+
+__all__ = ["Solution", "relaxed", "solve"]
+
+# The programs are small; the limit guards against the one that is not.
+SECONDS: Final = 0.5
+
+# Relative gap at which a placement counts as the best: the table is no nearer to the truth.
+GAP: Final = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The best columns [n] found, or None, and a value that no solution is below."""
+
+    columns: Floats | None
+    bound: float
+
+
+def solve(program: Program, *, seconds: float = SECONDS, gap: float = GAP) -> Solution:
+    """Minimise a program; the bound of one without any solution is infinite."""
+    return _run(program, program.whole, seconds, gap)
+
+
+def relaxed(program: Program) -> float:
+    """The optimum where replicas may be split: a bound, infinite where there is no solution."""
+    return _run(program, np.zeros_like(program.whole), np.inf, 0.0).bound
+
+
+def _run(program: Program, whole: Ints, seconds: float, gap: float) -> Solution:
+    if not program.options:
+        return Solution(None, np.inf)
+    result = milp(
+        c=program.cost,
+        integrality=whole,
+        bounds=Bounds(0.0, np.inf),
+        constraints=LinearConstraint(program.rows, program.low, program.high),
+        options={"time_limit": seconds, "mip_rel_gap": gap},
+    )
+    if result.status == 2:
+        return Solution(None, np.inf)
+    bound = result.mip_dual_bound if whole.any() else result.fun
+    return Solution(result.x, -np.inf if bound is None else float(bound))
