@@ -156,14 +156,19 @@ def test_a_time_limit_ends_the_search(spec: Path, boute: Any) -> None:
 
 def start(environment: dict[str, str], *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "boute", "optimize", *map(str, arguments)]
-    return subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    # A shell has what it runs in the background ignore Ctrl-C, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def wait_for_trials(study: Path, child: subprocess.Popen[str], count: int) -> None:
