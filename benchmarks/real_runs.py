@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from boute.calibration.runs import LLMSERVINGSIM
 from boute.performance import step
 from boute.performance.build import build_replica
 from boute.performance.estimate import find_model
@@ -31,11 +32,10 @@ from boute.simulation.pool import simulate_pool
 from boute.simulation.replay import Agreement, RequestLog, Times, replay
 from boute.spec.model import Engine, ModelChoice
 
-__all__ = ["GPUS", "KEPT", "load_run", "measured_runs"]
+__all__ = ["KEPT", "load_run", "measured_runs"]
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "benchmarks/real_runs.json"
-GPUS = {"RTX4090": "rtx-4090", "RTXPRO6000": "rtx-pro-6000"}
 SHOWN = ("ttft_mean", "ttft_p50", "ttft_p95", "tpot_mean", "tpot_p50", "tpot_p95", "e2e_mean")
 UTILISATIONS = (0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 STEP_ERRORS = (0.03, 0.05)
@@ -71,7 +71,7 @@ def measured_runs(data: Path) -> dict[str, tuple[RequestLog, Replica]]:
     runs = {}
     for path in sorted((data / "llmservingsim/bench").glob("*/*/requests.jsonl")):
         log = load_run(path)
-        runs[f"{GPUS[path.parts[-3]]} {path.parts[-2]}"] = log, replica_of(path, log)
+        runs[f"{LLMSERVINGSIM[path.parts[-3]]} {path.parts[-2]}"] = log, replica_of(path, log)
     return runs
 
 
@@ -97,7 +97,7 @@ def replica_of(path: Path, log: RequestLog) -> Replica:
     limits = {key: kwargs[key] for key in ("max_num_seqs", "max_num_batched_tokens")}
     replica = build_replica(
         find_model(meta["model"], Path()),
-        load_gpu(GPUS[path.parts[-3]], Path()),
+        load_gpu(LLMSERVINGSIM[path.parts[-3]], Path()),
         ModelChoice(name="measured"),
         Engine(**limits),
         tensor_parallel=kwargs["tensor_parallel_size"],

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from boute.calibration.fitting import Array, column, residual
+from boute.calibration.runs import LLMSERVINGSIM
 from boute.performance.coefficients import Residual
 from boute.profiles.gpu import GpuCard
 
@@ -26,7 +27,6 @@ __all__ = ["FLASH_ATTENTION_2", "fit_mixed"]
 FLASH_ATTENTION_2: Final = frozenset(
     ("a100-40gb", "a100-80gb", "a10g", "a40", "l4", "l40s", "rtx-4090", "rtx-pro-6000")
 )
-FOLDERS: Final = {"rtx-4090": "RTX4090", "rtx-pro-6000": "RTXPRO6000"}
 QUERY_HEADS: Final = {"meta-llama/Llama-3.1-8B": 32, "Qwen/Qwen3-32B": 64}
 HEAD_SIZE: Final = 128
 # What a serving engine meets: contexts of some thousand tokens, some hundred thousand in all. With
@@ -42,7 +42,8 @@ def fit_mixed(gpu: GpuCard, attention: float, data: Path) -> tuple[dict[str, flo
     `attention` is the share of the tensor rate in prefill. Raise OSError where no layers of the GPU
     type are there.
     """
-    folder = data / "llmservingsim/profiler" / FOLDERS.get(gpu.name, gpu.name)
+    name = next((folder for folder, card in LLMSERVINGSIM.items() if card == gpu.name), gpu.name)
+    folder = data / "llmservingsim/profiler" / name
     found = list(_layers(folder))
     if not found:
         raise FileNotFoundError(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from boute.calibration.runs import Replay, Run
 from boute.errors import BouteError
 from boute.performance.build import build_replica
 from boute.performance.closed_loop import Load, run_loop
-from boute.performance.estimate import find_model
+from boute.performance.estimate import find_model, vllm_engine
 from boute.performance.replica import Replica
 from boute.profiles.catalog import load_gpu
 from boute.profiles.model import ModelCard
@@ -56,11 +56,12 @@ def _replica(run: Run, model: ModelCard) -> Replica | str:
         if isinstance(load, Replay)
         else round(max(1.0, load.longest) * (load.input_tokens + load.output_tokens))
     )
+    gpu = load_gpu(run.gpu, Path())
     return build_replica(
         model,
-        load_gpu(run.gpu, Path()),
+        gpu,
         ModelChoice(name=model.name, weights=run.weights, kv_cache=run.kv_cache),
-        run.engine.model_copy(update={"async_scheduling": run.asynchronous}),
+        (run.engine or vllm_engine(gpu)).model_copy(update={"async_scheduling": run.asynchronous}),
         tensor_parallel=run.tp,
         pipeline_parallel=run.pp,
         max_model_len=longest,
@@ -75,7 +76,7 @@ def _looped(run: Run, load: Load, replica: Replica) -> Prediction | str:
     used = max(used, load.concurrency / replica.max_num_seqs * STARVED)
     if used > STARVED:
         return f"waits for KV cache: {load.concurrency} requests take {used:.0%} of what there is"
-    made = run_loop(replica, replace(load, asynchronous=run.asynchronous))
+    made = run_loop(replica, load)
     middle = np.median if run.statistic == "median" else np.mean
     return Prediction(float(middle(made.ttft_s)), float(middle(made.tpot_s)), used)
 

@@ -15,8 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from boute.calibration.results import deployed
-from boute.calibration.runs import Given, Loaded, Replay, Run, whole
+from boute.calibration.runs import LLMSERVINGSIM, Given, Loaded, Replay, run_of, whole
 from boute.documents import check_document
 from boute.errors import DataError
 from boute.files import read_text
@@ -32,7 +31,6 @@ INPUT: Final = ("input_toks", "input_tokens", "prompt_tokens", "num_prefill_toke
 OUTPUT: Final = ("output_toks", "output_tokens", "completion_tokens", "num_decode_tokens")
 FIRST: Final = ("first_token_ts", "first_token_time")
 LAST: Final = ("last_token_ts", "finish_time", "end_time")
-FOLDERS: Final = {"RTX4090": "rtx-4090", "RTXPRO6000": "rtx-pro-6000"}
 
 
 def read_requests(table: Table, given: Given) -> Loaded:
@@ -48,33 +46,19 @@ def read_requests(table: Table, given: Given) -> Loaded:
         values[answered][order] for values in (arrival_s, inputs, outputs, ttft_s, decode_s)
     )
     told, engine = _deployment(table.path, given)
-    assert told.gpu is not None
-    assert told.model is not None
     several = outputs > 1
-    loaded = Loaded()
-    loaded.add(
-        where,
-        Run(
-            where=where,
-            recipe="requests as logged",
-            engine_name="vllm",
-            gpu=told.gpu,
-            model=told.model,
-            weights=told.weights,
-            kv_cache=told.kv_cache,
-            tp=told.tp,
-            pp=told.pp,
-            engine=engine,
-            load=Replay(
-                arrival_s - arrival_s.min(), inputs.astype(np.int64), outputs.astype(np.int64)
-            ),
-            ttft_s=float(ttft_s.mean()),
-            tpot_s=float((decode_s[several] / (outputs[several] - 1)).mean())
-            if several.any()
-            else None,
-        ),
+    run = run_of(
+        told,
+        where=where,
+        recipe="requests as logged",
+        engine=engine,
+        load=Replay(arrival_s - arrival_s.min(), inputs.astype(np.int64), outputs.astype(np.int64)),
+        ttft_s=float(ttft_s.mean()),
+        tpot_s=float((decode_s[several] / (outputs[several] - 1)).mean())
+        if several.any()
+        else None,
     )
-    return loaded
+    return Loaded([run])
 
 
 def _column(table: Table, names: Sequence[str], *, needed: bool = True) -> Floats:
@@ -119,7 +103,7 @@ def _deployment(path: Path, given: Given) -> tuple[Given, Engine]:
             raise DataError("is not valid JSON", where=str(beside)) from None
     kwargs = meta.get("engine_kwargs")
     kwargs = kwargs if isinstance(kwargs, Mapping) else {}
-    folder = next((FOLDERS[part] for part in path.parts if part in FOLDERS), None)
+    folder = next((LLMSERVINGSIM[part] for part in path.parts if part in LLMSERVINGSIM), None)
     told = replace(
         given,
         gpu=given.gpu or folder,
@@ -131,4 +115,4 @@ def _deployment(path: Path, given: Given) -> tuple[Given, Engine]:
         for name in ("max_num_seqs", "max_num_batched_tokens")
         if kwargs.get(name) is not None
     }
-    return deployed(told, str(path)), check_document(limits, Engine, where=str(beside))
+    return told, check_document(limits, Engine, where=str(beside))

@@ -13,14 +13,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from boute.calibration.runs import Given, Loaded, Replay, Run, number, whole
-from boute.errors import DataError, InputError
+from boute.calibration.runs import Given, Loaded, Replay, Run, number, run_of, whole
+from boute.errors import DataError
 from boute.performance.closed_loop import Load
-from boute.spec.model import Engine
 
-__all__ = ["deployed", "read_guidellm", "read_vllm"]
+__all__ = ["read_guidellm", "read_vllm"]
 
-LARGE_GPUS: Final = ("h100", "h200", "b200", "mi300", "rtx-pro-6000")
 SEED: Final = 0
 
 
@@ -48,17 +46,8 @@ def read_vllm(data: Mapping[str, Any], given: Given, where: str) -> Loaded:
         )
     else:
         load = _poisson(rate, requests, inputs, outputs, data)
-    return _one(
-        _run(
-            told,
-            where,
-            "vllm bench serve",
-            load,
-            number(data, "mean_ttft_ms", where=where),
-            number(data, "mean_tpot_ms", where=where),
-        ),
-        where,
-    )
+    ttft_ms, tpot_ms = (number(data, f"mean_{name}_ms", where=where) for name in ("ttft", "tpot"))
+    return Loaded([_run(told, where, "vllm bench serve", load, ttft_ms, tpot_ms)])
 
 
 def read_guidellm(data: Mapping[str, Any], given: Given, where: str) -> Loaded:
@@ -99,19 +88,8 @@ def read_guidellm(data: Mapping[str, Any], given: Given, where: str) -> Loaded:
         else:
             loaded.add(place, f"a strategy of type {kind or 'unknown'} has no load to replay")
             continue
-        loaded.add(place, _run(_named(told, place), place, "guidellm", load, ttft, tpot))
+        loaded.add(place, _run(told, place, "guidellm", load, ttft, tpot))
     return loaded
-
-
-def deployed(told: Given, where: str) -> Given:
-    """What was deployed; raise InputError where the file and the user leave it open."""
-    for name in ("gpu", "model"):
-        if getattr(told, name) is None:
-            raise InputError(f"does not tell the {name}", where=where, mend=f"give it as --{name}")
-    return told
-
-
-_named = deployed
 
 
 def _run(
@@ -122,32 +100,15 @@ def _run(
     ttft_ms: float | None,
     tpot_ms: float | None,
 ) -> Run:
-    assert told.gpu is not None
-    assert told.model is not None
-    large = told.gpu.startswith(LARGE_GPUS)
-    return Run(
+    return run_of(
+        told,
         where=where,
         recipe=recipe,
-        engine_name="vllm",
-        gpu=told.gpu,
-        model=told.model,
-        weights=told.weights,
-        kv_cache=told.kv_cache,
-        tp=told.tp,
-        pp=told.pp,
-        engine=Engine(
-            max_num_batched_tokens=8192 if large else 2048, max_num_seqs=1024 if large else 256
-        ),
+        engine=None,
         load=load,
         ttft_s=None if ttft_ms is None else ttft_ms / 1e3,
         tpot_s=None if tpot_ms is None else tpot_ms / 1e3,
     )
-
-
-def _one(found: Run, where: str) -> Loaded:
-    loaded = Loaded()
-    loaded.add(where, found)
-    return loaded
 
 
 def _told(data: Mapping[str, Any], given: Given, where: str) -> Given:
@@ -161,8 +122,7 @@ def _told(data: Mapping[str, Any], given: Given, where: str) -> Given:
     model = given.model or data.get("model_id")
     if given.gpu is not None:
         words.pop("gpu", None)
-    told = replace(given, model=model, **words, **sizes)  # type: ignore[arg-type]
-    return deployed(told, where)
+    return replace(given, model=model, **words, **sizes)  # type: ignore[arg-type]
 
 
 def _mean_tokens(data: Mapping[str, Any], key: str, requests: int, where: str) -> int:

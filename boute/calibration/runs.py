@@ -7,15 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boute.errors import BouteError, DataError
+from boute.errors import DataError, InputError
 from boute.performance.closed_loop import Load
 from boute.spec.model import Engine
 
-__all__ = ["Given", "Loaded", "Replay", "Run", "Skipped", "number", "whole"]
+__all__ = [
+    "LLMSERVINGSIM",
+    "Given",
+    "Loaded",
+    "Replay",
+    "Run",
+    "Skipped",
+    "number",
+    "run_of",
+    "whole",
+]
+
+LLMSERVINGSIM: Final = {"RTX4090": "rtx-4090", "RTXPRO6000": "rtx-pro-6000"}
+"""GPU cards by the folders of LLMServingSim."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +57,8 @@ class Replay:
 class Run:
     """One run: what was deployed, the load on it, and the mean or median that was measured.
 
-    `recipe` names how the load was read, `engine_name` the engine that was measured. Seconds; None
-    where the run does not tell.
+    `recipe` names how the load was read, `engine_name` the engine that was measured; `engine` is
+    None where it ran with the defaults of vLLM's server. Seconds; None where the run does not tell.
     """
 
     where: str
@@ -56,7 +70,7 @@ class Run:
     kv_cache: str
     tp: int
     pp: int
-    engine: Engine
+    engine: Engine | None
     load: Load | Replay
     ttft_s: float | None
     tpot_s: float | None
@@ -87,6 +101,37 @@ class Loaded:
             self.runs.append(found)
 
 
+def run_of(
+    told: Given,
+    *,
+    where: str,
+    recipe: str,
+    engine: Engine | None,
+    load: Load | Replay,
+    ttft_s: float | None,
+    tpot_s: float | None,
+) -> Run:
+    """A run of vLLM on what is told; raise InputError where that leaves GPU or model open."""
+    if told.gpu is None or told.model is None:
+        name = "gpu" if told.gpu is None else "model"
+        raise InputError(f"does not tell the {name}", where=where, mend=f"give it as --{name}")
+    return Run(
+        where=where,
+        recipe=recipe,
+        engine_name="vllm",
+        gpu=told.gpu,
+        model=told.model,
+        weights=told.weights,
+        kv_cache=told.kv_cache,
+        tp=told.tp,
+        pp=told.pp,
+        engine=engine,
+        load=load,
+        ttft_s=ttft_s,
+        tpot_s=tpot_s,
+    )
+
+
 def number(row: Mapping[str, object], key: str, *, where: str) -> float | None:
     """A finite number of a row, None where there is none; raise DataError for anything else."""
     value = row.get(key)
@@ -110,8 +155,7 @@ def whole(row: Mapping[str, object], key: str, *, where: str, default: int | Non
         return default
     if found is None or found < 1 or found != int(found) or found > 1e9:
         shown = "nothing" if found is None else f"{found:g}"
-        problem: BouteError = DataError(
+        raise DataError(
             f"should be a whole number from 1 on, there is {shown}", where=f"{where}: {key}"
         )
-        raise problem
     return int(found)

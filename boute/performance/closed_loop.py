@@ -3,10 +3,10 @@
 Step by step, because a formula would miss what such runs show: all start together, so the first
 prompts queue behind each other; requests that were prefilled together end together and queue
 together again; and a request that follows one that ended comes too late for the step that starts at
-that moment. `Load` says what the generator does, and docs/fidelity.md which recipe of which
-published data it is. Admission reserves the whole request in the KV cache, so that nothing is
-preempted; beyond that it follows vLLM V1: decodes first, then chunked prefill up to the token
-budget, first come first served.
+that moment, or that was decided on while the one before ran. `Load` says what the generator does,
+and docs/fidelity.md which recipe of which published data it is. Admission reserves the whole
+request in the KV cache, so that nothing is preempted; beyond that it follows vLLM V1: decodes
+first, then chunked prefill up to the token budget, first come first served.
 """
 
 from __future__ import annotations
@@ -45,8 +45,7 @@ class Load:
     """What a load generator does: `concurrency` requests at a time, `rounds` times as many in all.
 
     Lengths are spread evenly over `shortest` to `longest` times the tokens given, at least one
-    token. With `asynchronous` scheduling the engine decides on a step while the one before runs, so
-    that whoever arrives then waits for one more.
+    token.
     """
 
     input_tokens: int
@@ -55,7 +54,6 @@ class Load:
     rounds: int = 10
     shortest: float = 0.9
     longest: float = 1.1
-    asynchronous: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +82,7 @@ def run_loop(replica: Replica, load: Load) -> LoopRun:
         np.array([replica.stages, replica.max_num_seqs, replica.max_num_batched_tokens, cached]),
         _lengths(load),
         load.concurrency,
-        load.asynchronous,
+        replica.async_scheduling,
         (ttft_s, tpot_s),
     )
     return LoopRun(ttft_s, tpot_s, tokens, seconds, running_s / seconds, held_s / seconds)

@@ -94,8 +94,7 @@ def estimate_case(
     )
     if isinstance(replica, str):
         raise InfeasibleError(f"{model.name} on {case.tp * case.pp} x {gpu.name}: {replica}")
-    load = Load(case.input_tokens, case.output_tokens, case.concurrency, asynchronous=asynchronous)
-    steady = closed_loop(replica, load)
+    steady = closed_loop(replica, Load(case.input_tokens, case.output_tokens, case.concurrency))
     known = load_coefficients(gpu.name)
     return Estimate(steady, known.tpot_error, known.ttft_error, known.error_source)
 

@@ -32,6 +32,7 @@ def simple_replica(**changes) -> Replica:
         "max_num_batched_tokens": 2048,
         "gpus": 1,
         "idle_w": 50.0,
+        "async_scheduling": True,
     }
     return Replica(**{**record, **changes})
 
@@ -86,7 +87,7 @@ def reference(replica: Replica, load: Load) -> tuple[list[float], list[float]]:
             replica.costs, len(decodes) + sum(chunks.values()), len(decodes) + len(ends)
         )
         now += replica.costs[PAIR_S] * pairs + replica.costs[CONTEXT_S] * context
-        seen = begun if load.asynchronous else now
+        seen = begun if replica.async_scheduling else now
         for r in running:
             r["in"] += chunks.get(r["user"], 0)
         for r in sorted([*decodes, *ends], key=lambda r: r["user"]):
@@ -132,8 +133,13 @@ def lengths(load: Load) -> np.ndarray:
 def test_agrees_with_a_plain_reference(
     inputs, outputs, users, budget, blocks, seqs, spread, asynchronous
 ):
-    replica = simple_replica(max_num_batched_tokens=budget, kv_blocks=blocks, max_num_seqs=seqs)
-    load = Load(inputs, outputs, users, 6, *spread, asynchronous=asynchronous)
+    replica = simple_replica(
+        max_num_batched_tokens=budget,
+        kv_blocks=blocks,
+        max_num_seqs=seqs,
+        async_scheduling=asynchronous,
+    )
+    load = Load(inputs, outputs, users, 6, *spread)
     found = run_loop(replica, load)
     ttft_s, tpot_s = reference(replica, load)
     assert sorted(found.ttft_s) == pytest.approx(sorted(ttft_s), rel=1e-6)
@@ -154,7 +160,7 @@ def test_one_user_decodes_alone():
 def test_a_prompt_that_comes_while_steps_are_decided_ahead_waits_for_one_more():
     replica = simple_replica()
     load = Load(100, 200, 8)
-    ahead, behind = (closed_loop(replica, replace(load, asynchronous=a)) for a in (True, False))
+    ahead, behind = (closed_loop(replace(replica, async_scheduling=a), load) for a in (True, False))
     step_s = step_fixed_s(replica.costs, 8, 8)
     assert ahead.ttft_s - behind.ttft_s == pytest.approx(step_s, rel=0.5)
     assert ahead.tpot_s == pytest.approx(behind.tpot_s, rel=0.05)
