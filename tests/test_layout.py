@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "boute"
 
-BASE = {"boute", "errors", "files", "documents", "tables", "compiled"}
+BASE = {"boute", "errors", "files", "documents", "tables", "compiled", "least_squares"}
 NOUNS = BASE | {"profiles", "metrics", "outcome", "spec", "plan"}
 CONTEXT = NOUNS | {"workload", "routing", "performance"}
 EVALUATE = CONTEXT | {"context", "simulation"}
@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "documents": BASE,
     "tables": BASE,
     "compiled": BASE,
+    "least_squares": BASE,
     "profiles": BASE,
     "metrics": BASE,
     "outcome": NOUNS,

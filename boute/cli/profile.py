@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from boute.cli.api_key import api_key
-from boute.cli.profile_check import KvCache, Weights, check
+from boute.cli.formats import KvCache, Weights
+from boute.cli.profile_check import check
 from boute.cli.profile_fit import fit
 
 if TYPE_CHECKING:

@@ -9,27 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from boute.cli.formats import KvCache, Weights
+
 if TYPE_CHECKING:
     from boute.calibration.summary import Check, Compared
 
 __all__ = ["check"]
 
 SHARED: Final = Path("../shared/data/aiconfigurator/silicon_sample.csv.gz")
-
-
-class Weights(StrEnum):
-    """Number formats of weights."""
-
-    bf16 = "bf16"
-    fp8 = "fp8"
-    int4 = "int4"
-
-
-class KvCache(StrEnum):
-    """Number formats of the KV cache."""
-
-    bf16 = "bf16"
-    fp8 = "fp8"
 
 
 class Rival(StrEnum):

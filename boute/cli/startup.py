@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from boute.cli.formats import Weights
+
 if TYPE_CHECKING:
     from boute.profiles.gpu import GpuCard
     from boute.startup.model import Features, Prediction, StartupFit
@@ -25,14 +27,6 @@ class Cache(StrEnum):
 
     warm = "warm"
     cold = "cold"
-
-
-class Weights(StrEnum):
-    """Number formats of weights."""
-
-    bf16 = "bf16"
-    fp8 = "fp8"
-    int4 = "int4"
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

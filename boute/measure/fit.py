@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from boute.errors import ServingError
+from boute.least_squares import non_negative
 from boute.performance.measured import StepTimes
 
 __all__ = ["Cell", "fit", "prefill_cell"]
@@ -48,18 +49,12 @@ def fit(cells: Sequence[Cell]) -> StepTimes:
     At least six cells, of prompts of three lengths, of two concurrencies and of two contexts, tell
     the coefficients apart. Raises ServingError when the cells explain nothing.
     """
-    from scipy.optimize import nnls
-
     rows = np.array(
         [[c.steps, c.tokens, c.sequences, c.pairs, c.context, c.requests] for c in cells],
         dtype=np.float64,
     )
     rows /= np.array([[cell.seconds] for cell in cells])
-    # Columns of one size: pairs come in thousands, steps in ones.
-    sizes = np.linalg.norm(rows, axis=0)
-    sizes[sizes == 0.0] = 1.0
-    scaled, _ = nnls(rows / sizes, np.ones(len(cells)))
-    found = [float(f"{value:.6g}") for value in scaled / sizes]
+    found = [float(f"{value:.6g}") for value in non_negative(rows, np.ones(len(cells)))]
     times = StepTimes(
         floor_s=found[0],
         token_s=found[1],

@@ -1,8 +1,8 @@
 """Fits the linear models of the steps to starts that were measured, and checks what that is worth.
 
-Non-negative least squares of seconds, step by step (Lawson and Hanson, Solving Least Squares
-Problems, 1974): nothing makes a start shorter than nothing. The check leaves out one model at a
-time, with all its starts, because starts of one model resemble each other.
+Non-negative least squares of seconds, step by step: nothing makes a start shorter than nothing. The
+check leaves out one model at a time, with all its starts, because starts of one model resemble each
+other.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boute.errors import DataError
+from boute.least_squares import non_negative
 from boute.startup.model import (
     MODELLED,
     STEP_TERMS,
@@ -97,16 +98,10 @@ def _fit_steps(starts: Sequence[MeasuredStart]) -> dict[Modelled, StepFit]:
 
 
 def _fit_step(step: Modelled, starts: Sequence[MeasuredStart]) -> StepFit:
-    from scipy.optimize import nnls
-
     terms = STEP_TERMS[step]
     rows = np.array([[TERMS[term](start.features) for term in terms] for start in starts])
     seconds = np.array([start.steps[step] for start in starts])
-    # Columns of one size: bytes come in billions, starts in ones.
-    sizes = np.linalg.norm(rows, axis=0)
-    sizes[sizes == 0.0] = 1.0
-    scaled, _ = nnls(rows / sizes, seconds)
-    found: Floats = scaled / sizes
+    found = non_negative(rows, seconds)
     left = float(np.sqrt(np.mean((rows @ found - seconds) ** 2)))
     kept = {term: _round(value) for term, value in zip(terms, found, strict=True) if value > TINY}
     return StepFit(terms=kept, residual_s=_round(left))
