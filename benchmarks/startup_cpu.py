@@ -18,7 +18,6 @@ import os
 import platform
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -186,7 +185,7 @@ def start(run: Run, folder: Path, out: Path, log: Path) -> bool:
     begin_s, busy_s = time.monotonic(), _busy_s()
     with partial.open("w") as file:
         file.write(f"{_now()} + {' '.join(words)}\n")
-        with _server(words, environment) as server:
+        with serving(words, environment) as server:
             assert server.stdout is not None
             for line in server.stdout:
                 file.write(f"{_now()} {line}")
@@ -226,7 +225,8 @@ def _session_s(session: int) -> float:
 
 
 @contextlib.contextmanager
-def _server(words: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def serving(words: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A server whose output can be read while it runs; it ends with the block."""
     with subprocess.Popen(
         words,
         env=environment,
@@ -267,7 +267,7 @@ def _command(run: Run, folder: Path, caches: Path) -> tuple[list[str], dict[str,
         "VLLM_CACHE_ROOT": str(caches / "vllm"),
         "TORCHINDUCTOR_CACHE_DIR": str(caches / "inductor"),
     }
-    arguments = vllm_arguments(settings) | {"host": "127.0.0.1", "port": _free_port()}
+    arguments = vllm_arguments(settings) | {"host": "127.0.0.1", "port": 0}
     server = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     return [*server, *command_line(arguments)], os.environ | engine_env(settings) | own
 
@@ -275,12 +275,6 @@ def _command(run: Run, folder: Path, caches: Path) -> tuple[list[str], dict[str,
 def _now() -> str:
     """The time as container runtimes write it before each line of a log."""
     return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 if __name__ == "__main__":

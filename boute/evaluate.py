@@ -95,17 +95,11 @@ def offered_load(decision: Decision, workload: Workload, context: Context) -> fl
     From 1 on the plan is unstable, whatever else it does.
     """
     loads, assigned, output = _loads(decision, workload, context)
-    draw = np.random.default_rng(context.spec.workload.seed).random(len(workload))
-    pool = choose_pools(loads, assigned, draw)
-    busiest = 0.0
-    for place, load in enumerate(loads):
-        mine = np.flatnonzero(pool == place)
-        if len(mine) and workload.duration_s > 0:
-            carries = load.replicas * _capacity(
-                load.replica, workload.input_tokens[mine], output[mine]
-            )
-            busiest = max(busiest, len(mine) / workload.duration_s / carries)
-    return busiest
+    pool = choose_pools(loads, assigned, context.spec.workload.seed)
+    return max(
+        _utilisation(load, np.flatnonzero(pool == place), output, workload)
+        for place, load in enumerate(loads)
+    )
 
 
 def _loads(
@@ -217,8 +211,7 @@ def _pool_outcomes(
     parts = zip(decision.pools, simulated.loads, run.runs, run.members, strict=True)
     for pool, pool_load, pool_run, mine in parts:
         replica = pool_load.replica
-        carries = pool.replicas * _capacity(replica, workload.input_tokens[mine], output[mine])
-        load = pool_utilisation(pool_run, duration_s=workload.duration_s, capacity_per_s=carries)
+        load = _utilisation(pool_load, mine, output, workload)
         served = mine[~run.failed[mine]]
         found.append(
             PoolOutcome(
@@ -252,11 +245,13 @@ def _ready(pool: Pool, context: Context) -> Ready | None:
     )
 
 
-def _capacity(replica: Replica, inputs: Ints, outputs: Ints) -> float:
-    """Requests a second that one replica sustains with just this mix of lengths."""
-    if len(inputs) == 0:
-        return 1.0
-    return capacity(replica, lengths_of(inputs, outputs))
+def _utilisation(load: PoolLoad, mine: Ints, output: Ints, workload: Workload) -> float:
+    """Of a pool that takes the requests `mine`, whose mix of lengths says what it carries."""
+    if len(mine) == 0:
+        return 0.0
+    lengths = lengths_of(workload.input_tokens[mine], output[mine])
+    carries = load.replicas * capacity(load.replica, lengths)
+    return pool_utilisation(mine, duration_s=workload.duration_s, capacity_per_s=carries)
 
 
 def _window_s(run: FleetRun, workload: Workload) -> float:

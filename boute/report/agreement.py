@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from boute.files import write_text
+from boute.report.html import script_json
 
 __all__ = ["write_agreement"]
 
 # Metric, group, measured and predicted in milliseconds, and what the point is of.
 Point = tuple[str, str, float, float, str]
-BANDS: Final = (0.2,)
+BAND: Final = 0.2
 
 
 def write_agreement(points: Sequence[Point], path: Path) -> None:
@@ -23,7 +23,7 @@ def write_agreement(points: Sequence[Point], path: Path) -> None:
 
     figures = [_figure(metric, points) for metric in ("tpot", "ttft")]
     scripts = "".join(
-        f"Plotly.newPlot('plot{index}', {json.dumps(figure, allow_nan=False)});"
+        f"Plotly.newPlot('plot{index}', {script_json(figure)});"
         for index, figure in enumerate(figures)
     )
     divs = "".join(f'<div id="plot{index}" class="plot"></div>' for index in range(len(figures)))
@@ -34,7 +34,7 @@ def write_agreement(points: Sequence[Point], path: Path) -> None:
         f"<title>{title}</title><style>body{{font-family:sans-serif;margin:2em}}"
         f".plot{{height:36em;max-width:60em}}</style><script>{get_plotlyjs()}</script></head>"
         f"<body><h1>{title}</h1><p>The line is agreement, the dotted ones 20% off.</p>{divs}"
-        f"<script>{scripts.replace('</', '<' + chr(92) + '/')}</script></body></html>\n",
+        f"<script>{scripts}</script></body></html>\n",
     )
 
 
@@ -54,7 +54,7 @@ def _figure(metric: str, points: Sequence[Point]) -> dict[str, Any]:
     ]
     values = [value for point in mine for value in point[2:4] if value > 0.0] or [1.0]
     ends = [min(values) / 1.2, max(values) * 1.2]
-    for band in (0.0, *BANDS, *(-band for band in BANDS)):
+    for band in (0.0, BAND, -BAND):
         traces.append(
             {
                 "type": "scatter",

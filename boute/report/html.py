@@ -17,7 +17,7 @@ from boute.report.figures import figure_data
 from boute.report.page import page_text
 from boute.report.study_view import StudyView
 
-__all__ = ["report_html", "write_report"]
+__all__ = ["report_html", "script_json", "write_report"]
 
 
 def write_report(view: StudyView, path: Path) -> None:
@@ -46,12 +46,12 @@ def report_html(view: StudyView) -> str:
             ]
         ),
         style=Markup(_resource("report.css")),
-        data=Markup(_script_json(figure_data(view))),
+        data=Markup(script_json(figure_data(view))),
         **{name: Markup(script) for name, script in scripts.items()},
     )
 
 
-def _script_json(data: object) -> str:
+def script_json(data: object) -> str:
     """JSON that cannot end the script element that holds it, nor open a comment in it."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

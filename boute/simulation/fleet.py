@@ -69,7 +69,7 @@ def simulate_fleet(
     draw for a request whatever the pools are, so that plans are compared on equal luck. Raise
     ValueError for a request whose model no pool of positive weight serves.
     """
-    pool = choose_pools(pools, model, np.random.default_rng(seed).random(len(model)))
+    pool = choose_pools(pools, model, seed)
     members = tuple(np.flatnonzero(pool == place) for place in range(len(pools)))
     runs = tuple(
         simulate_pool(
@@ -107,9 +107,10 @@ def simulate_fleet(
 
 
 def choose_pools(
-    pools: Sequence[PoolLoad], model: NDArray[np.int64], draw: NDArray[np.float64]
+    pools: Sequence[PoolLoad], model: NDArray[np.int64], seed: int
 ) -> NDArray[np.int64]:
-    """Index of a pool of each request's model, by the weights; `draw` [N] is uniform in [0, 1)."""
+    """Index of a pool of each request's model [N], drawn by the weights."""
+    draw = np.random.default_rng(seed).random(len(model))
     chosen = np.full(len(model), -1, dtype=np.int64)
     for which in np.unique(model):
         places = np.array([i for i, load in enumerate(pools) if load.model == which], np.int64)

@@ -8,6 +8,7 @@ become large ones of the latencies, hence the margin; docs/fidelity.md has the c
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Final
 
 import numpy as np
@@ -35,8 +36,8 @@ GROWTH_PARTS: Final = 5
 GROWTH: Final = 1.5
 
 
-def pool_utilisation(run: PoolRun, *, duration_s: float, capacity_per_s: float) -> float:
-    """Requests offered a second over requests that the pool can carry a second.
+def pool_utilisation(run: Sized, *, duration_s: float, capacity_per_s: float) -> float:
+    """Requests of a run offered a second over requests that the pool can carry a second.
 
     Infinite for a pool that carries nothing and is offered something.
     """

@@ -11,6 +11,7 @@ small. Named to vLLM as its `worker_cls`, and imported by vLLM alone.
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import Any, Final
 
 import torch
@@ -33,10 +34,12 @@ class SlotWorker(CPUWorker):  # type: ignore[misc]  # vLLM need not be there whe
     `cores`, in (0, 1), is in vLLM's `additional_config`.
     """
 
+    @cached_property
+    def _slot(self) -> Slot:
+        return Slot(self.vllm_config.additional_config["cores"])
+
     def execute_model(self, scheduler_output: Any) -> Any:
         """The forward pass of a step, which begins here."""
-        if not hasattr(self, "_slot"):
-            self._slot = Slot(self.vllm_config.additional_config["cores"])
         self._slot.begin()
         return super().execute_model(scheduler_output)
 

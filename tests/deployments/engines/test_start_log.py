@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from benchmarks.startup_cpu import serving
 from boute.deployments.engines.arguments import command_line, engine_env, vllm_arguments
 from boute.startup.parse import parse_file
 
@@ -24,16 +23,7 @@ def test_the_log_of_a_real_start(tiny_model, settings_of, tmp_path: Path) -> Non
     arguments = vllm_arguments(settings) | {"host": "127.0.0.1", "port": 0}
     words = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *command_line(arguments)]
     log = tmp_path / "start.log"
-    with subprocess.Popen(
-        words,
-        env=os.environ | engine_env(settings),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as server:
+    with serving(words, os.environ | engine_env(settings)) as server:
         end = threading.Timer(LIMIT_S, os.killpg, [server.pid, signal.SIGKILL])
         end.start()
         try:
@@ -45,8 +35,6 @@ def test_the_log_of_a_real_start(tiny_model, settings_of, tmp_path: Path) -> Non
                         break
         finally:
             end.cancel()
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGKILL)
     found = parse_file(log)
     assert (found.notes, found.engines, found.eager) == ((), 1, True)
     assert found.version is not None
