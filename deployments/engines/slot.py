@@ -2,9 +2,10 @@
 
 The plan gives a replica a device that nobody else uses and whose speed does not change. A core of a
 shared machine is neither: other processes take turns on it, and neighbours that nobody here can see
-take its caches and its clock, so that the same step takes longer for seconds or minutes. So a slot is a fixed amount of work a second: a step ends when it would have ended on that
-part of a standard core, and disturbances are paid out of the pause, which is long when the part is
-small. Named to vLLM as its `worker_cls`, and imported by vLLM alone.
+take its caches and its clock, so that the same step takes longer for seconds or minutes. So a slot
+is a fixed amount of work a second: a step ends when it would have ended on that part of a standard
+core, and disturbances are paid out of the pause, which is long when the part is small. Named
+to vLLM as its `worker_cls`, and imported by vLLM alone.
 """
 
 from __future__ import annotations
