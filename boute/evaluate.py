@@ -183,7 +183,7 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
     notes: dict[str, str] = {}
     process = 0
     pools = zip(simulated.loads, simulated.run.members, strict=True)
-    for place, (pool, mine) in enumerate(pools):
+    for pool, mine in pools:
         trace = chrome_trace(
             pool.name,
             pool.replica,
@@ -191,7 +191,7 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
             workload.arrival_s[mine],
             workload.input_tokens[mine],
             simulated.output[mine],
-            context.spec.workload.seed + 1 + place,  # the seed that simulate_fleet gives the pool
+            context.spec.workload.seed + 1,  # the seed that simulate_fleet gives the pool
             ready_s=pool.ready_s,
             first_process=process,
         )

@@ -19,15 +19,15 @@ from boute.plan.decision import Decision
 from boute.plan.model import Pool, Routing
 from boute.routing.expected import expected_quality
 from boute.routing.thresholds import route
-from boute.workload.arrays import Floats
+from boute.workload.arrays import Floats, Ints, Workload
 
-__all__ = ["Estimate", "Estimator"]
+__all__ = ["GOLDEN", "Estimate", "Estimator", "sample_of", "share_of_mean"]
 
 # Requests whose latencies are estimated: enough for a P99 to mean something.
 SAMPLE: Final = 512
 
 _QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
-_GOLDEN: Final = 0.6180339887498949
+GOLDEN: Final = 0.6180339887498949
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +53,12 @@ class Estimator:
         self._context = context
         self._table = table
         workload = context.workload
-        step = max(len(workload) // SAMPLE, 1)
-        # Every n-th request, with scores spread as the workload's are.
-        chosen = np.argsort(workload.score, kind="stable")[step // 2 :: step]
+        chosen = sample_of(workload)
         self._score = workload.score[chosen]
         self._input = workload.input_tokens[chosen].astype(np.float64)
         self._output = workload.output_tokens[chosen].astype(np.float64)
         # A low-discrepancy sequence deals the sample out to pools in proportion to their weights.
-        self._deal = (np.arange(len(chosen)) * _GOLDEN) % 1.0
+        self._deal = (np.arange(len(chosen)) * GOLDEN) % 1.0
         self._quality: dict[tuple[float, ...], tuple[float, float, float]] = {}
 
     def quality(self, decision: Decision) -> tuple[float, float, float]:
@@ -90,7 +88,7 @@ class Estimator:
                 option = self._table.option(pool)
                 state = self._state(option, pool, load)
                 mine = (model_of == index) & (self._deal >= low) & (self._deal < low + pool.weight)
-                ttft[mine] = state.ttft_s * _share_of_mean(self._input[mine])
+                ttft[mine] = state.ttft_s * share_of_mean(self._input[mine])
                 tpot[mine] = state.tpot_s
                 low += pool.weight
                 busiest = max(busiest, state.utilisation)
@@ -139,6 +137,12 @@ class Estimator:
         return float(met.mean())
 
 
-def _share_of_mean(tokens: Floats) -> Floats:
+def sample_of(workload: Workload) -> Ints:
+    """Every n-th request, with scores spread as the workload's are."""
+    step = max(len(workload) // SAMPLE, 1)
+    return np.argsort(workload.score, kind="stable")[step // 2 :: step]
+
+
+def share_of_mean(tokens: Floats) -> Floats:
     """How a request's TTFT compares with its pool's mean: part waiting, part its own prefill."""
     return 0.3 + 0.7 * tokens / tokens.mean() if len(tokens) else tokens

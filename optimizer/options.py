@@ -93,6 +93,7 @@ class OptionTable:
             for index, member in enumerate(context.family)
             for option in self._of_model(index, member, lengths[index])
         )
+        self.index = {option: index for index, option in enumerate(self.options)}
         self._by_shape = {
             (option.model, option.gpu, option.tensor_parallel, option.pipeline_parallel): option
             for option in self.options

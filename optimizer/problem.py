@@ -10,7 +10,7 @@ import numpy as np
 from boute.context import Context
 from boute.errors import InfeasibleError
 from boute.metrics import is_maximised
-from boute.optimizer.constraints import misses
+from boute.optimizer.constraints import misses, misses_of
 from boute.optimizer.decoder import Decoder, Rejection
 from boute.optimizer.encoding import Encoding, Point
 from boute.optimizer.estimate import Estimate, Estimator
@@ -45,6 +45,8 @@ class Preview:
 class Problem:
     """Decoding, estimating and judging for one context.
 
+    `wanted` are the metrics that a search has to know: objectives, and whatever has a target.
+
     Raises InfeasibleError when a model of the family fits no GPU type, and when no plan is found
     within inventory and budget.
     """
@@ -55,6 +57,8 @@ class Problem:
         self._require_options()
         self.encoding = Encoding(len(context.family), len(context.supplies))
         self.objectives = tuple(context.spec.objectives)
+        limits = context.spec.targets.latency_limits()
+        self.wanted = tuple(dict.fromkeys([*self.objectives, *limits, "quality", "cost_per_hour"]))
         self.decoder = Decoder(context, self.table)
         self.estimator = Estimator(context, self.table)
         self._decoded: dict[Point, Decision | Rejection] = {}
@@ -90,6 +94,12 @@ class Problem:
         found = np.array([outcome.value(name) for name in self.objectives])
         violation = sum(self.missed(outcome).values())
         return Trial(point, decision, outcome, None, self.scale.normalise(found), violation)
+
+    def judged(self, metrics: dict[str, float], unstable: float) -> tuple[Floats, float]:
+        """Normalised objectives [m] and relative misses of targets, by the wanted metrics."""
+        found = np.array([metrics[name] for name in self.objectives])
+        missed = misses_of(metrics.__getitem__, unstable, self.context.spec.targets)
+        return self.scale.normalise(found), sum(missed.values())
 
     def missed(self, outcome: Outcome) -> dict[str, float]:
         """Constraints that an outcome misses, with the relative miss."""
