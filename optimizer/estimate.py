@@ -53,6 +53,7 @@ class Estimator:
         self._context = context
         self._table = table
         workload = context.workload
+        self._mean_of_peak = workload.rate_per_s / workload.peak_rate_per_s
         step = max(len(workload) // SAMPLE, 1)
         # Every n-th request, with scores spread as the workload's are.
         chosen = np.argsort(workload.score, kind="stable")[step // 2 :: step]
@@ -78,13 +79,13 @@ class Estimator:
 
     def estimate(self, decision: Decision) -> Estimate:
         """Estimate every metric of a decision whose pools are options of the table."""
-        rate = self._context.workload.rate_per_s
+        rate, peak = self._context.workload.rate_per_s, self._context.workload.peak_rate_per_s
         model_of = route(self._score, np.array(decision.routing.thresholds))
         ttft = np.zeros(len(self._score))
         tpot = np.zeros(len(self._score))
         busiest = watts = cost_per_hour = 0.0
         for index, name in enumerate(decision.routing.models):
-            load = decision.routing.fractions[index] * rate
+            load = decision.routing.fractions[index] * peak
             low = 0.0
             for pool in (pool for pool in decision.pools if pool.model == name):
                 option = self._table.option(pool)
@@ -117,7 +118,8 @@ class Estimator:
         utilisation = rate / option.capacity_per_s
         card = self._context.supplies[option.gpu].card
         # Between idle and peak in proportion to the load: a prior, not a prediction.
-        watts = pool.gpus * (card.idle_w + (card.peak_w - card.idle_w) * min(utilisation, 1.0))
+        mean = utilisation * self._mean_of_peak
+        watts = pool.gpus * (card.idle_w + (card.peak_w - card.idle_w) * min(mean, 1.0))
         return _PoolState(steady.ttft_s, steady.tpot_s, utilisation, watts)
 
     def _latencies(self, values: dict[str, Floats]) -> dict[str, float]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from boute.workload.arrays import Floats, Trace, Workload
 
-__all__ = ["MAX_RATIO", "pair"]
+__all__ = ["MAX_RATIO", "longest_possible", "pair"]
 
 MAX_RATIO: Final = 4.0
 """How much longer or shorter than the family's mean a model's answer may be taken to be.
@@ -52,9 +52,7 @@ def pair(
     if output_length == "table":
         lengths = output_tokens[row]
     else:
-        ratio = output_tokens / output_tokens.mean(axis=1, keepdims=True)
-        ratio = np.clip(ratio, 1.0 / MAX_RATIO, MAX_RATIO)
-        lengths = trace.output_tokens[:, None] * ratio[row]
+        lengths = trace.output_tokens[:, None] * _ratios(output_tokens)[row]
     return Workload(
         models=tuple(models),
         arrival_s=trace.arrival_s,
@@ -64,3 +62,20 @@ def pair(
         row=row,
         duration_s=trace.duration_s,
     )
+
+
+def longest_possible(
+    trace: Trace, output_tokens: Floats, output_length: Literal["scaled", "table"]
+) -> int:
+    """Tokens of the longest request that any pairing of a trace with a table can make."""
+    if output_length == "table":
+        answers: Floats = np.full(len(trace), output_tokens.max())
+    else:
+        answers = trace.output_tokens * _ratios(output_tokens).max()
+    return int(np.max(trace.input_tokens + np.maximum(np.rint(answers), 1.0)))
+
+
+def _ratios(output_tokens: Floats) -> Floats:
+    """How much longer than the family's mean each model answers each query [M, K]."""
+    ratio = output_tokens / output_tokens.mean(axis=1, keepdims=True)
+    return np.asarray(np.clip(ratio, 1.0 / MAX_RATIO, MAX_RATIO))
