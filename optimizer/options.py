@@ -84,6 +84,10 @@ class OptionTable:
         self._context = context
         self._misfits: dict[tuple[int, int], str] = {}
         workload = context.workload
+        self._output_quantiles = [
+            {stat: float(np.quantile(output, q)) for stat, q in _QUANTILES.items()}
+            for output in workload.output_tokens.T
+        ]
         lengths = [
             lengths_of(workload.input_tokens, workload.output_tokens[:, index])
             for index in range(len(context.family))
@@ -190,8 +194,7 @@ class OptionTable:
     def _goodput(self, replica: Replica, lengths: Lengths, highest: float, model: int) -> float:
         """Highest rate at which mean latencies keep the targets; 0 when none does."""
         limits = self._context.spec.targets.latency_limits()
-        output = self._context.workload.output_tokens[:, model]
-        tokens = {stat: float(np.quantile(output, q)) for stat, q in _QUANTILES.items()}
+        tokens = self._output_quantiles[model]
 
         def keeps(rate: float) -> bool:
             steady = latency_at(replica, rate, lengths)
