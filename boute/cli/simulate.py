@@ -66,12 +66,4 @@ def _summary(outcome: Outcome) -> str:
     ]
     if outcome.failed:
         parts.insert(0, f"{outcome.failed} too long for their pool")
-    from boute.report.thinning import error_text
-
-    if outcome.thinning_error:
-        errors = {
-            name: error / max(outcome.value(name), 1e-9)
-            for name, error in outcome.thinning_error.items()
-        }
-        parts.append(f"from windows of the trace with errors of {error_text(errors)}")
     return f"\n{outcome.requests} requests in {outcome.duration_s:.0f} s: {', '.join(parts)}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from boute.plan.model import Plan
 from boute.spec.model import Spec
 
-__all__ = ["error_text", "largest_errors", "thinning_says"]
+__all__ = ["largest_errors", "thinning_says"]
 
 
 def largest_errors(plans: Sequence[Plan]) -> dict[str, float]:
@@ -21,7 +21,7 @@ def largest_errors(plans: Sequence[Plan]) -> dict[str, float]:
     return found
 
 
-def error_text(errors: dict[str, float]) -> str:
+def _text(errors: dict[str, float]) -> str:
     """Relative errors as `e2e_p95_s ±1.2%`, the largest first."""
     ranked = sorted(errors.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{metric} ±{error:.1%}" for metric, error in ranked)
@@ -36,5 +36,5 @@ def thinning_says(plans: Sequence[Plan], spec: Spec) -> list[str]:
     rest = f"; {' and '.join(exact)} exact" if exact else ""
     return [
         f"windows stand for the {plans[0].predicted.requests:,} requests of the trace, with 95% "
-        f"errors of at most {error_text(errors)}{rest}"
+        f"errors of at most {_text(errors)}{rest}"
     ]
