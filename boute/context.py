@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +25,10 @@ from boute.routing.table import QualityTable, load_quality_table
 from boute.spec.load import gpu_card, resolve, spec_hash
 from boute.spec.model import GpuSupply, ModelChoice, Spec
 from boute.spec.prices import gpu_price
-from boute.workload.arrays import Floats, Workload
-from boute.workload.pairing import pair
+from boute.workload.arrays import Floats, Trace, Workload
+from boute.workload.pairing import longest_possible, pair
 from boute.workload.source import load_trace
+from boute.workload.thinning import thin
 
 __all__ = ["Context", "FamilyMember", "Supply", "located", "prepare"]
 
@@ -115,14 +116,16 @@ def _prepare(spec: Spec, folder: Path) -> Context:
     trace = load_trace(spec.workload, folder, seed)
     table = load_quality_table(spec.quality, [member.choice for member in family], folder)
     score = held_out_scores(table, range(len(names)), seed)
+    windows, thinning = thin(trace, spec.workload.thin_to, seed)
     workload = pair(
-        trace,
+        windows,
         names,
         score,
         table.output_tokens,
         output_length=spec.quality.output_length,
         seed=seed,
     )
+    workload = replace(workload, thinning=thinning)
     return Context(
         spec=spec,
         folder=folder,
@@ -133,7 +136,7 @@ def _prepare(spec: Spec, folder: Path) -> Context:
         table=table,
         quality=table.quality,
         score=score,
-        max_model_len=_max_model_len(spec, workload),
+        max_model_len=_max_model_len(spec, _longest(spec, trace, workload, table)),
         measured=_measured(spec, folder, family),
     )
 
@@ -198,8 +201,14 @@ def _measured(
     return tuple(found.values())
 
 
-def _max_model_len(spec: Spec, workload: Workload) -> int:
-    longest = int(np.max(workload.input_tokens + workload.output_tokens.max(axis=1)))
+def _longest(spec: Spec, trace: Trace, workload: Workload, table: QualityTable) -> int:
+    """Tokens of the longest request: of a thinned trace, of the longest that there can be."""
+    if workload.thinning is not None:
+        return longest_possible(trace, table.output_tokens, spec.quality.output_length)
+    return int(np.max(workload.input_tokens + workload.output_tokens.max(axis=1)))
+
+
+def _max_model_len(spec: Spec, longest: int) -> int:
     given = spec.engine.max_model_len
     if given is not None and given < longest:
         raise SpecError(

@@ -67,7 +67,9 @@ class Outcome(Document):
     latency target; `utilisation` is that of the busiest pool. `latency_error` is the stated
     relative error of the performance model for the GPUs used (the largest of them), `energy_error`
     that of `energy_j_per_token` given the times; 0 in outcomes that do not tell. Tokens in
-    `cost_per_million_tokens` and `energy_j_per_token` are generated ones.
+    `cost_per_million_tokens` and `energy_j_per_token` are generated ones. `thinning_error` has the
+    half-width of a 95% interval, by metric and in its unit, where the trace was thinned; metrics
+    that thinning leaves alone are not in it.
     """
 
     requests: int
@@ -91,6 +93,7 @@ class Outcome(Document):
     energy_error: float = 0.0
     verdict: Verdict
     pools: list[PoolOutcome]
+    thinning_error: dict[str, float] = Field(default_factory=dict)
 
     def value(self, metric: str) -> float:
         """Value of a metric by its name in `boute.metrics`; raise KeyError for another name."""

@@ -53,6 +53,7 @@ class Estimator:
         self._context = context
         self._table = table
         workload = context.workload
+        self._mean_of_peak = workload.rate_per_s / workload.peak_rate_per_s
         chosen = sample_of(workload)
         self._score = workload.score[chosen]
         self._input = workload.input_tokens[chosen].astype(np.float64)
@@ -76,13 +77,13 @@ class Estimator:
 
     def estimate(self, decision: Decision) -> Estimate:
         """Estimate every metric of a decision whose pools are options of the table."""
-        rate = self._context.workload.rate_per_s
+        rate, peak = self._context.workload.rate_per_s, self._context.workload.peak_rate_per_s
         model_of = route(self._score, np.array(decision.routing.thresholds))
         ttft = np.zeros(len(self._score))
         tpot = np.zeros(len(self._score))
         busiest = watts = cost_per_hour = 0.0
         for index, name in enumerate(decision.routing.models):
-            load = decision.routing.fractions[index] * rate
+            load = decision.routing.fractions[index] * peak
             low = 0.0
             for pool in (pool for pool in decision.pools if pool.model == name):
                 option = self._table.option(pool)
@@ -115,7 +116,8 @@ class Estimator:
         utilisation = rate / option.capacity_per_s
         card = self._context.supplies[option.gpu].card
         # Between idle and peak in proportion to the load: a prior, not a prediction.
-        watts = pool.gpus * (card.idle_w + (card.peak_w - card.idle_w) * min(utilisation, 1.0))
+        mean = utilisation * self._mean_of_peak
+        watts = pool.gpus * (card.idle_w + (card.peak_w - card.idle_w) * min(mean, 1.0))
         return _PoolState(steady.ttft_s, steady.tpot_s, utilisation, watts)
 
     def _latencies(self, values: dict[str, Floats]) -> dict[str, float]:

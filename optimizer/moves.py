@@ -43,7 +43,7 @@ class Moves:
         self._rooms = [rooms_by_size(supply) for supply in context.supplies]
         budget = context.spec.targets.budget_per_hour
         self._budget = math.inf if budget is None else budget * (1.0 + 1e-9)
-        self._rate = context.workload.rate_per_s
+        self._rate = context.workload.peak_rate_per_s
         self._kinds: list[Callable[[Draft, Draft, np.random.Generator], Draft | None]] = [
             self._add, self._remove, self._swap, self._anew, self._borrow_placement,
         ]  # fmt: skip

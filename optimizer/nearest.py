@@ -30,7 +30,7 @@ def nearest_point(
     carried = np.zeros((encoding.models, encoding.gpus))
     for option, replicas in placement.items():
         carried[option.model, option.gpu] += replicas * option.goodput_per_s
-    load = fractions * context.workload.rate_per_s
+    load = fractions * context.workload.peak_rate_per_s
     total = carried.sum(axis=1)
     fullness = np.divide(load, total, out=np.full_like(load, FULLEST), where=total > 0.0)
     haste = np.zeros(encoding.models)

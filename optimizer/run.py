@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from boute.context import Context, located, prepare
 from boute.errors import OutputError
@@ -19,7 +20,7 @@ from boute.optimizer.sampler import check_sampler, make_sampler
 from boute.optimizer.search import Limits, Search, Step
 from boute.optimizer.study import Study, StudyHeader
 from boute.optimizer.trial import Trial
-from boute.optimizer.workers import Workers
+from boute.optimizer.workers import make_workers
 from boute.plan.decision import decision_of
 from boute.plan.model import Plan
 from boute.plan.store import save_plan
@@ -31,10 +32,16 @@ from boute.spec.model import Spec
 
 __all__ = ["Request", "Result", "Settings", "load_settings", "optimize", "search_problem"]
 
+MOST_CURVES: Final = 12
+"""Plans of a thinned trace that get latency curves, the most balanced: each takes a second."""
+
 
 @dataclass(frozen=True)
 class Request:
-    """What to run. What is None is taken from the spec."""
+    """What to run. What is None is taken from the spec.
+
+    `workers` are processes, or the address of a Ray cluster (`boute.optimizer.ray_workers`).
+    """
 
     spec_file: Path
     out: Path
@@ -43,7 +50,7 @@ class Request:
     evaluations: int | None = None
     time_limit_s: float | None = None
     seed: int | None = None
-    workers: int = 1
+    workers: int | str = 1
 
 
 @dataclass(frozen=True)
@@ -133,11 +140,11 @@ def search_problem(
     sampler: str,
     seed: int,
     limits: Limits,
-    workers: int = 1,
+    workers: int | str = 1,
     on_step: Callable[[Step], None] = lambda step: None,
 ) -> Search:
     """Search within limits."""
-    with Workers(problem.context, workers) as pool:
+    with make_workers(problem.context, workers) as pool:
         search = Search(
             problem=problem,
             study=study,
@@ -211,7 +218,8 @@ def _view(
         evaluations=len(search.trials),
         infeasible_reasons=dict(sorted(search.rejections.items())),
         latency_curves={
-            plan.name: latency_curves(decision_of(plan), context, QUANTILES) for plan in plans
+            plan.name: latency_curves(decision_of(plan), context, QUANTILES)
+            for plan in (plans if context.workload.thinning is None else plans[:MOST_CURVES])
         },
         router={
             f"APGR, {pair.weak} against {pair.strong}": pair.apgr

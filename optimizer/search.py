@@ -15,7 +15,7 @@ from boute.optimizer.problem import Problem
 from boute.optimizer.sampler import Sampler
 from boute.optimizer.study import Batch, Study
 from boute.optimizer.trial import Candidate, Trial
-from boute.optimizer.workers import Workers
+from boute.optimizer.workers import Evaluator
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
 
@@ -58,7 +58,7 @@ class Search:
     problem: Problem
     study: Study
     sampler: Sampler
-    workers: Workers
+    workers: Evaluator
     name: str
     seed: int
     on_step: Callable[[Step], None] = lambda step: None

@@ -1,4 +1,4 @@
-"""Evaluating decisions here or side by side in processes.
+"""Evaluating decisions here, side by side in processes, or on a Ray cluster.
 
 Results come in the order of the decisions, so that the number of workers changes nothing but the
 time. Workers are spawned, not forked: the parent may hold the threads of a BLAS.
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
+from typing import Protocol, Self
 
 from boute.context import Context
 from boute.errors import BouteError
@@ -19,9 +20,34 @@ from boute.evaluate import evaluate
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
 
-__all__ = ["Workers"]
+__all__ = ["Evaluator", "Workers", "make_workers"]
 
 _context: Context | None = None  # of this worker process
+
+
+class Evaluator(Protocol):
+    """What a search needs: outcomes in order, and an end."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def outcomes(self, decisions: Sequence[Decision]) -> Iterator[Outcome]:
+        """The outcome of each decision, in order, as it becomes known."""
+
+
+def make_workers(context: Context, workers: int | str) -> Evaluator:
+    """So many processes, or the Ray cluster at an address; raise InputError, ServingError."""
+    if isinstance(workers, int):
+        return Workers(context, workers)
+    from boute.optimizer.ray_workers import RayWorkers
+
+    return RayWorkers(context, workers)
 
 
 class Workers:

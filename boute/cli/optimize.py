@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["optimize"]
 
+MOST_WORKERS: Final = 256
+
 # Plans printed: what fits a screen. The files hold the whole front.
 SHOWN: Final = 12
 
@@ -36,8 +38,9 @@ def optimize(
         str | None, typer.Option("--sampler", help="exact, mobo, nsga2, sobol, or a rival.")
     ] = None,
     workers: Annotated[
-        int, typer.Option("--workers", min=1, max=256, help="Processes that simulate plans.")
-    ] = 1,
+        str,
+        typer.Option("--workers", help="Processes that simulate plans, or ray for a Ray cluster."),
+    ] = "1",
     as_json: Annotated[bool, typer.Option("--json", help="Print the front as JSON.")] = False,
 ) -> None:
     """Search for the Pareto front of plans and write it to a folder.
@@ -50,7 +53,7 @@ def optimize(
     from boute.optimizer.run import Request, load_settings
     from boute.optimizer.run import optimize as run
 
-    request = Request(spec, out, study, sampler, evaluations, time_limit, seed, workers)
+    request = Request(spec, out, study, sampler, evaluations, time_limit, seed, _workers(workers))
     settings = load_settings(request)
     try:
         with SearchProgress(settings) as progress:
@@ -62,6 +65,7 @@ def optimize(
         print_json(_summary(result, out))
         return
     from boute.report.tables import front_table
+    from boute.report.thinning import thinning_says
 
     show(front_table(result.view, most=SHOWN))
     chosen = result.plans[0]
@@ -70,13 +74,27 @@ def optimize(
         f"{result.seconds:.1f} s; {chosen.name} is the most balanced"
         + (f"; the {SHOWN} most balanced are shown" if len(result.plans) > SHOWN else "")
     )
-    for sentence in result.certificate.says:
+    for sentence in [*result.certificate.says, *thinning_says(result.plans, result.view.spec)]:
         note(sentence)
     note(f"report: {out / 'report.html'}")
     note(f"plan:   {out / 'plans' / chosen.name}.yaml")
 
 
+def _workers(text: str) -> int | str:
+    """A number of processes, `ray`, or the address of a cluster."""
+    if text == "ray" or text.startswith("ray://"):
+        return text
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_WORKERS:
+        return int(text)
+    raise typer.BadParameter(
+        f"{text!r} should be from 1 to {MOST_WORKERS}, ray, or an address like ray://host:10001",
+        param_hint="'--workers'",
+    )
+
+
 def _summary(result: Result, out: Path) -> dict[str, Any]:
+    from boute.report.thinning import largest_errors
+
     view = result.view
     return {
         "out": str(out),
@@ -86,6 +104,7 @@ def _summary(result: Result, out: Path) -> dict[str, Any]:
         "hypervolume": view.progress[-1].hypervolume,
         "certificate": asdict(result.certificate),
         "seconds": round(result.seconds, 3),
+        "thinning": largest_errors(result.plans),
         "plans": [
             {
                 "name": plan.name,

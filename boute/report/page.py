@@ -20,6 +20,7 @@ from boute.plan.words import (
     seconds_text,
 )
 from boute.report.study_view import StudyView
+from boute.report.thinning import thinning_says
 from boute.spec.model import Spec, WorkloadSource
 
 __all__ = ["page_text", "workload_text"]
@@ -183,10 +184,11 @@ def _asked(view: StudyView) -> list[tuple[str, str]]:
     rate = number_text(outcome.requests / outcome.duration_s) if outcome.duration_s else "0"
     targets = [f"{target.label} {target.asked}" for target in _targets(view.chosen)]
     served = f"{outcome.requests:,} requests, {rate} a second"
+    thinned = thinning_says(view.plans, spec)
     return [
         ("Models", ", ".join(_model_text(spec, name) for name in spec.model_names)),
         ("GPUs on offer", ", ".join(_gpu_text(spec, name) for name in spec.gpus)),
-        ("Workload", f"{workload_text(spec.workload)} ({served})"),
+        ("Workload", "; ".join([f"{workload_text(spec.workload)} ({served})", *thinned])),
         ("Quality data", spec.quality.table),
         ("Targets", "; ".join(targets) or "none"),
         ("Objectives", ", ".join(_objective_text(metric) for metric in view.objectives)),

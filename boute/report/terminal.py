@@ -9,6 +9,7 @@ from boute.outcome import PoolOutcome
 from boute.plan.explain import target_margins
 from boute.plan.model import Plan
 from boute.plan.words import metric_label, metric_text, replica_text, seconds_text
+from boute.report.thinning import thinning_says
 
 __all__ = ["VERDICT_STYLES", "plan_tables"]
 
@@ -26,7 +27,8 @@ def plan_tables(plan: Plan) -> list[Table | Text]:
         f" {metric_text('cost_per_hour', outcome.cost_per_hour)}, ",
         (outcome.verdict, VERDICT_STYLES[outcome.verdict]),
     )
-    parts: list[Table | Text] = [head, _routing(plan), _pools(plan), _latencies(plan)]
+    thinned = [Text(sentence.capitalize()) for sentence in thinning_says([plan], plan.spec)]
+    parts: list[Table | Text] = [head, *thinned, _routing(plan), _pools(plan), _latencies(plan)]
     if target_margins(plan):
         parts.append(_targets(plan))
     spaced: list[Table | Text] = []

@@ -52,6 +52,7 @@ class SteadyParts:
         self._output = workload.output_tokens[chosen]
         self._deal = (np.arange(len(chosen)) * GOLDEN) % 1.0
         self._rate_per_s = workload.rate_per_s
+        self._peak_of_mean = workload.peak_rate_per_s / workload.rate_per_s
         count = int(min(max(workload.duration_s / _STRETCH_S, 1.0), _MOST_STRETCHES))
         self._stretch_s = workload.duration_s / count
         arrived = np.minimum((workload.arrival_s / self._stretch_s).astype(np.int64), count - 1)
@@ -106,8 +107,8 @@ class SteadyParts:
             dynamic_j=0.0,
             idle_w=replicas * option.gpus * watts,
             end_s=0.0,
-            utilisation=utilisation,
-            unstable=utilisation >= 1.0,
+            utilisation=utilisation * self._peak_of_mean,
+            unstable=utilisation * self._peak_of_mean >= 1.0,
         )
 
     def _curve(self, index: int) -> _Curve:

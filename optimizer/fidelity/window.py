@@ -38,6 +38,7 @@ def window_of(workload: Workload, longest: int) -> Workload:
         score=workload.score[chosen],
         row=workload.row[chosen],
         duration_s=float(arrival_s[-1]) * longest / (longest - 1),
+        thinning=None,
     )
 
 
