@@ -25,7 +25,7 @@ from boute.routing.table import QualityTable, load_quality_table
 from boute.spec.load import gpu_card, resolve, spec_hash
 from boute.spec.model import GpuSupply, ModelChoice, Spec
 from boute.spec.prices import gpu_price
-from boute.workload.arrays import Floats, Workload
+from boute.workload.arrays import Floats, Trace, Workload
 from boute.workload.pairing import pair
 from boute.workload.source import load_trace
 
@@ -65,9 +65,9 @@ class Context:
     """What evaluation needs besides a decision.
 
     `family` [K] is in cost order, and so are the columns of `quality` [M, K] and
-    `workload.output_tokens`; `score` [M] is held out, row by row. `max_model_len` is the longest
-    request in tokens unless the spec sets it. `measured` are the entries of all files of measured
-    step times.
+    `workload.output_tokens`; `score` [M] is held out, row by row. `trace` is what `workload` was
+    paired from. `max_model_len` is the longest request in tokens unless the spec sets it.
+    `measured` are the entries of all files of measured step times.
     """
 
     spec: Spec
@@ -75,6 +75,7 @@ class Context:
     spec_hash: str
     family: tuple[FamilyMember, ...]
     supplies: tuple[Supply, ...]
+    trace: Trace
     workload: Workload
     table: QualityTable
     quality: Floats
@@ -129,6 +130,7 @@ def _prepare(spec: Spec, folder: Path) -> Context:
         spec_hash=spec_hash(spec, folder),
         family=family,
         supplies=supplies,
+        trace=trace,
         workload=workload,
         table=table,
         quality=table.quality,

@@ -38,6 +38,10 @@ def optimize(
     workers: Annotated[
         int, typer.Option("--workers", min=1, max=256, help="Processes that simulate plans.")
     ] = 1,
+    robust: Annotated[
+        bool | None,
+        typer.Option("--robust/--plain", help="Judge plans at the worse end of their intervals."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the front as JSON.")] = False,
 ) -> None:
     """Search for the Pareto front of plans and write it to a folder.
@@ -50,7 +54,7 @@ def optimize(
     from boute.optimizer.run import Request, load_settings
     from boute.optimizer.run import optimize as run
 
-    request = Request(spec, out, study, sampler, evaluations, time_limit, seed, workers)
+    request = Request(spec, out, study, sampler, evaluations, time_limit, seed, workers, robust)
     settings = load_settings(request)
     try:
         with SearchProgress(settings) as progress:
@@ -70,10 +74,26 @@ def optimize(
         f"{result.seconds:.1f} s; {chosen.name} is the most balanced"
         + (f"; the {SHOWN} most balanced are shown" if len(result.plans) > SHOWN else "")
     )
+    note(_intervals(result))
     for sentence in result.certificate.says:
         note(sentence)
     note(f"report: {out / 'report.html'}")
     note(f"plan:   {out / 'plans' / chosen.name}.yaml")
+
+
+def _intervals(result: Result) -> str:
+    """What the intervals are of, and what they took."""
+    drawn = [plan.predicted.robustness for plan in result.plans if plan.predicted.robustness]
+    if not drawn:
+        return "no intervals: the time limit left no time for them"
+    rest = len(result.plans) - len(drawn)
+    judged = "; plans were judged by their worse ends" if result.view.spec.search.robust else ""
+    return (
+        f"intervals: {drawn[0].confidence:.0%}, over {drawn[0].resamples} resamples of the workload"
+        f", in {result.drawing_s:.1f} s"
+        + judged
+        + (f"; {rest} plans have none, for want of time" if rest else "")
+    )
 
 
 def _summary(result: Result, out: Path) -> dict[str, Any]:
@@ -86,11 +106,15 @@ def _summary(result: Result, out: Path) -> dict[str, Any]:
         "hypervolume": view.progress[-1].hypervolume,
         "certificate": asdict(result.certificate),
         "seconds": round(result.seconds, 3),
+        "interval_seconds": round(result.drawing_s, 3),
         "plans": [
             {
                 "name": plan.name,
                 "file": str(out / "plans" / f"{plan.name}.yaml"),
                 "objectives": plan.objectives,
+                "robustness": robustness.model_dump(mode="json")
+                if (robustness := plan.predicted.robustness)
+                else None,
                 "verdict": plan.predicted.verdict,
             }
             for plan in result.plans
