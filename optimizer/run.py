@@ -32,8 +32,8 @@ from boute.spec.model import Spec
 
 __all__ = ["Request", "Result", "Settings", "load_settings", "optimize", "search_problem"]
 
-DRAWING_SHARE: Final = 0.2
-"""Of a time limit: how much longer the intervals of the front may take."""
+DRAWING_SHARE: Final = 1 / 6
+"""Of a time limit: what the search leaves to the intervals of the front."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     make_folder(request.out)
     header = StudyHeader(context.spec_hash, where, tuple(spec.objectives), spec.search.robust)
     limit_s = settings.time_limit_s
-    deadline_s = None if limit_s is None else started + limit_s
+    end_s = None if limit_s is None else started + limit_s
+    search_end_s = None if limit_s is None else started + (1.0 - DRAWING_SHARE) * limit_s
     with (
         Study(_study_file(request), header) as study,
         Workers(context, request.workers) as workers,
@@ -129,13 +130,12 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
             study,
             settings.sampler,
             settings.seed,
-            Limits(settings.evaluations, deadline_s),
+            Limits(settings.evaluations, search_end_s),
             workers,
             on_step,
         )
         found = time.monotonic()
-        until_s = None if limit_s is None else found + DRAWING_SHARE * limit_s
-        front = drawn_again(front_trials(search.trials), workers, until_s)
+        front = drawn_again(front_trials(search.trials), workers, end_s)
         drawing_s = time.monotonic() - found
     if not front:
         with located(where):
