@@ -64,13 +64,13 @@ class Robustness(Document):
     """What becomes of a plan when its workload and quality table are drawn again.
 
     `intervals` are [low, high] by metric, with the `confidence` that another draw falls within.
-    `unstable` and `keeps_targets` are the shares of the resamples in which the plan does not drain
-    its queues, and in which it is stable and meets every target. On the workload as it is,
+    `unstable` and `keeps_targets` are the shares of the draws, the workload as it is among them, in
+    which the plan does not drain its queues, and in which it does and meets every target. As it is,
     `load_margin` 0.3 says that the plan does so up to 1.3 times the load, and `load_limit` what it
     misses beyond: `stability`, or a target by name. Both are None where nobody asked.
     """
 
-    resamples: Annotated[int, Field(ge=1)]
+    resamples: Annotated[int, Field(ge=0)]
     confidence: Share
     intervals: dict[str, tuple[float, float]]
     unstable: Share

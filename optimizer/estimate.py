@@ -78,7 +78,7 @@ class Estimator:
             )
         return self._quality[key]
 
-    def _judged_quality(self, routing: Routing) -> float:
+    def judged_quality(self, routing: Routing) -> float:
         """The quality that a plan with this routing counts for."""
         if self._robust:
             return self.quality_of(routing, CONFIDENCE).low
@@ -110,7 +110,7 @@ class Estimator:
         tokens_per_s = float(output.mean()) * rate
         met = self._met({"ttft": ttft, "tpot": tpot, "e2e": e2e})
         metrics |= {
-            "quality": self._judged_quality(decision.routing),
+            "quality": self.judged_quality(decision.routing),
             "cost_per_hour": cost_per_hour,
             "cost_per_million_tokens": cost_per_hour / 3600.0 / tokens_per_s * 1e6,
             "energy_j_per_token": watts / tokens_per_s,

@@ -95,8 +95,8 @@ class Problem:
 
     def missed(self, outcome: Outcome) -> dict[str, float]:
         """Constraints that an outcome misses, with the relative miss."""
-        worst = outcome.robustness.unstable if self.robust and outcome.robustness else 0.0
-        unstable = instability(outcome.verdict == "unstable" or worst > 0.0, outcome.utilisation)
+        once = self.robust and outcome.robustness is not None and outcome.robustness.unstable > 0.0
+        unstable = instability(once or outcome.verdict == "unstable", outcome.utilisation)
         return misses_of(
             lambda name: self.value(outcome, name), unstable, self.context.spec.targets
         )

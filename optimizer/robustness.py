@@ -45,21 +45,17 @@ def at_its_worst(decision: Decision, resamples: Resamples) -> Outcome:
     A plan that does not drain its queues once is not feasible at its pessimistic end, and what its
     latencies would be elsewhere says nothing.
     """
-    outcome = as_it_is(decision, resamples)
-    if outcome.verdict == "unstable":
-        return outcome
-    drawn = []
-    for number in range(RESAMPLES):
-        drawn.append(as_it_is_in(decision, resamples, number))
-        if drawn[-1].verdict == "unstable":
-            break
-    return _with_robustness(outcome, drawn, decision, resamples)
+    draws = [as_it_is(decision, resamples)]
+    while draws[-1].verdict != "unstable" and len(draws) <= RESAMPLES:
+        draws.append(as_it_is_in(decision, resamples, len(draws) - 1))
+    return _with_robustness(draws, decision, resamples)
 
 
 def in_full(decision: Decision, resamples: Resamples) -> Outcome:
     """The outcome with intervals, and with how much more load the plan takes."""
-    drawn = [as_it_is_in(decision, resamples, number) for number in range(RESAMPLES)]
-    outcome = _with_robustness(as_it_is(decision, resamples), drawn, decision, resamples)
+    draws = [as_it_is(decision, resamples)]
+    draws += [as_it_is_in(decision, resamples, number) for number in range(RESAMPLES)]
+    outcome = _with_robustness(draws, decision, resamples)
     assert outcome.robustness is not None
     margin, limit = load_margin(decision, resamples.context)
     found = outcome.robustness.model_copy(update={"load_margin": margin, "load_limit": limit})
@@ -78,30 +74,21 @@ def metrics_of(spec: Spec) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*spec.objectives, *limits, "quality", "cost_per_hour"]))
 
 
-def _with_robustness(
-    outcome: Outcome, drawn: Sequence[Outcome], decision: Decision, resamples: Resamples
-) -> Outcome:
+def _with_robustness(draws: Sequence[Outcome], decision: Decision, resamples: Resamples) -> Outcome:
+    """The first of the draws, the plan's own outcome, with what all of them say."""
     context = resamples.context
-    spec = context.spec
-    intervals = {
-        metric: _range([found.value(metric) for found in (outcome, *drawn)])
-        for metric in metrics_of(spec)
-    }
-    thresholds = decision.routing.thresholds
+    spec, thresholds = context.spec, decision.routing.thresholds
+    intervals = {}
+    for metric in metrics_of(spec):
+        values = [found.value(metric) for found in draws]
+        intervals[metric] = min(values), max(values)
     quality = expected_quality(context.quality, context.score, thresholds, CONFIDENCE)
     intervals["quality"] = quality.low, quality.high
-    return outcome.model_copy(
-        update={
-            "robustness": Robustness(
-                resamples=len(drawn),
-                confidence=CONFIDENCE,
-                intervals=intervals,
-                unstable=float(np.mean([found.verdict == "unstable" for found in drawn])),
-                keeps_targets=float(np.mean([not misses(found, spec.targets) for found in drawn])),
-            )
-        }
+    robustness = Robustness(
+        resamples=len(draws) - 1,
+        confidence=CONFIDENCE,
+        intervals=intervals,
+        unstable=float(np.mean([found.verdict == "unstable" for found in draws])),
+        keeps_targets=float(np.mean([not misses(found, spec.targets) for found in draws])),
     )
-
-
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    return min(values), max(values)
+    return draws[0].model_copy(update={"robustness": robustness})

@@ -250,7 +250,7 @@ def robustness_lines(plan: Plan) -> list[str]:
     ]
     lines.append(
         f"Those are {found.confidence:.0%} intervals, from {found.resamples} resamples of the "
-        f"workload; it keeps all targets in {found.keeps_targets:.0%} of them"
+        f"workload; the plan keeps all targets in {found.keeps_targets:.0%} of the draws"
         + (f" and is unstable in {found.unstable:.0%}." if found.unstable else ".")
     )
     if found.load_margin is not None:

@@ -22,8 +22,8 @@ __all__ = ["block_length_s", "resample_trace"]
 BLOCK_S: Final = 60.0
 """Longest block: longer than most requests live and than the queues that a burst leaves behind."""
 
-FEWEST_BLOCKS: Final = 10
-"""Blocks of a short trace: fewer would repeat it rather than vary it."""
+FEWEST_BLOCKS: Final = 20
+"""Blocks of a short trace: of fewer too few are different."""
 
 NEAR_S: Final = 1800.0
 """How far from its place a block may come from: within the hour a rate counts as steady."""
