@@ -49,6 +49,7 @@ class Request:
     seed: int | None = None
     workers: int = 1
     robust: bool | None = None
+    intervals: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     header = StudyHeader(context.spec_hash, where, tuple(spec.objectives), spec.search.robust)
     limit_s = settings.time_limit_s
     end_s = None if limit_s is None else started + limit_s
-    search_end_s = None if limit_s is None else started + (1.0 - DRAWING_SHARE) * limit_s
+    left = DRAWING_SHARE if request.intervals else 0.0
+    search_end_s = None if limit_s is None else started + (1.0 - left) * limit_s
     with (
         Study(_study_file(request), header) as study,
         Workers(context, request.workers) as workers,
@@ -135,7 +137,9 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
             on_step,
         )
         found = time.monotonic()
-        front = drawn_again(front_trials(search.trials), workers, end_s)
+        front = front_trials(search.trials)
+        if request.intervals:
+            front = drawn_again(front, workers, end_s)
         drawing_s = time.monotonic() - found
     if not front:
         with located(where):

@@ -42,6 +42,9 @@ def optimize(
         bool | None,
         typer.Option("--robust/--plain", help="Judge plans at the worse end of their intervals."),
     ] = None,
+    intervals: Annotated[
+        bool, typer.Option(help="Simulate the front over resamples of the workload.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the front as JSON.")] = False,
 ) -> None:
     """Search for the Pareto front of plans and write it to a folder.
@@ -54,7 +57,9 @@ def optimize(
     from boute.optimizer.run import Request, load_settings
     from boute.optimizer.run import optimize as run
 
-    request = Request(spec, out, study, sampler, evaluations, time_limit, seed, workers, robust)
+    request = Request(
+        spec, out, study, sampler, evaluations, time_limit, seed, workers, robust, intervals
+    )
     settings = load_settings(request)
     try:
         with SearchProgress(settings) as progress:
@@ -74,7 +79,8 @@ def optimize(
         f"{result.seconds:.1f} s; {chosen.name} is the most balanced"
         + (f"; the {SHOWN} most balanced are shown" if len(result.plans) > SHOWN else "")
     )
-    note(_intervals(result))
+    if intervals:
+        note(_intervals(result))
     for sentence in result.certificate.says:
         note(sentence)
     note(f"report: {out / 'report.html'}")
