@@ -2,9 +2,7 @@
 
 Each resample has a trace of blocks of the trace (`boute.workload.resample`), the rows of the
 quality table drawn with replacement, its own pairing of the two, and its own draws of pools and
-replicas. The trace is drawn twice, the second time from what the first has drawn: what differs
-between two weeks of the same traffic is the luck of both. Number i of a spec is the same for every
-plan, so that plans are compared on equal luck.
+replicas. Number i of a spec is the same for every plan, so that plans are compared on equal luck.
 """
 
 from __future__ import annotations
@@ -34,9 +32,7 @@ def resampled(context: Context, number: int) -> Context:
     rng = np.random.default_rng([_STREAM, source.seed, number])
     # The times of a file were divided by rate_scale, and how fast its rate moves with them.
     near_s = NEAR_S / max(source.rate_scale, 1.0)
-    # Twice: next week is another draw of the traffic, and so was the week that was recorded.
-    recorded = resample_trace(context.trace, rng, near_s=near_s)
-    trace = resample_trace(recorded, rng, near_s=near_s)
+    trace = resample_trace(context.trace, rng, near_s=near_s)
     rows = rng.integers(len(context.score), size=len(context.score))
     seed = int(rng.integers(2**31))
     workload = pair(

@@ -6,6 +6,10 @@ the window holds varies as the trace itself varies. Blocks from near their place
 a day (the local block bootstrap: Paparoditis and Politis, Statistical Inference for Stochastic
 Processes 2002). The trace is taken as a circle, so that its ends count as much as its middle
 (Politis and Romano, 1992).
+
+Each block is used twice, in two places in a row. Two weeks of the same traffic differ by the luck
+of both, with twice the variance of one; half as many draws that count twice have just that, and cut
+bursts at no more seams than the blocks have.
 """
 
 from __future__ import annotations
@@ -19,10 +23,10 @@ from boute.workload.arrays import Floats, Ints, Trace
 
 __all__ = ["block_length_s", "resample_trace"]
 
-BLOCK_S: Final = 60.0
-"""Longest block: longer than most requests live and than the queues that a burst leaves behind."""
+BLOCK_S: Final = 120.0
+"""Longest block: longer than most requests live, and most bursts with the queue they leave."""
 
-FEWEST_BLOCKS: Final = 20
+FEWEST_BLOCKS: Final = 10
 """Blocks of a short trace: of fewer too few are different."""
 
 NEAR_S: Final = 1800.0
@@ -46,7 +50,8 @@ def resample_trace(trace: Trace, rng: np.random.Generator, *, near_s: float = NE
     places = np.arange(blocks, dtype=np.float64) * block_s
     reach_s = min(near_s, trace.duration_s / 2.0)
     while True:
-        sources: Floats = (places + rng.uniform(-reach_s, reach_s, len(places))) % trace.duration_s
+        drawn = places[::2] + rng.uniform(-reach_s, reach_s, len(places[::2]))
+        sources: Floats = np.repeat(drawn, 2)[: len(places)] % trace.duration_s
         taken, arrival_s = _assembled(trace, places, sources, block_s)
         if len(taken):  # all blocks may fall into gaps of a sparse trace, though hardly ever
             return Trace(

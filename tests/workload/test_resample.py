@@ -27,10 +27,12 @@ def plainly(trace: Trace, seed: int, near_s: float) -> list[tuple[float, int]]:
     reach_s = min(near_s, whole_s / 2)
     places = [k * block_s for k in range(math.ceil(whole_s / block_s - 1e-9))]
     while True:
-        moves = rng.uniform(-reach_s, reach_s, len(places))
+        moves = rng.uniform(-reach_s, reach_s, -(-len(places) // 2))
         found = []
-        for place, move in zip(places, moves, strict=True):
-            source, length = (place + move) % whole_s, min(block_s, whole_s - place)
+        for number_of_block, place in enumerate(places):
+            first = places[number_of_block - number_of_block % 2]
+            source = (first + moves[number_of_block // 2]) % whole_s
+            length = min(block_s, whole_s - place)
             for at, number in zip(trace.arrival_s, trace.input_tokens, strict=True):
                 # On a circle a request also comes a whole duration later.
                 found += [
@@ -104,16 +106,17 @@ def test_a_day_keeps_its_profile() -> None:
         assert counts[4:6].sum() > 5 * counts[6:].sum()
 
 
-def test_the_rate_of_the_window_varies_as_that_of_the_traffic() -> None:
+def test_the_rate_varies_as_between_two_windows_of_the_traffic() -> None:
+    """The counts of two Poisson windows of 900 differ with a variance of 1800."""
     rng = np.random.default_rng(7)
     trace = trace_of(list(rng.uniform(0, 600, 900)), 600.0)
     counts = [len(resample_trace(trace, rng)) for _ in range(400)]
-    assert np.std(counts) == pytest.approx(math.sqrt(900), rel=0.4)  # of a Poisson process
+    assert np.std(counts) == pytest.approx(math.sqrt(1800), rel=0.4)
 
 
-def test_blocks_are_a_minute_at_most() -> None:
-    assert block_length_s(86_400.0) == 60.0
-    assert block_length_s(60.0) == 3.0
+def test_blocks_are_two_minutes_at_most() -> None:
+    assert block_length_s(86_400.0) == 120.0
+    assert block_length_s(60.0) == 6.0
 
 
 def test_a_trace_without_duration_is_its_only_resample() -> None:
