@@ -48,9 +48,11 @@ def resample_trace(trace: Trace, rng: np.random.Generator, *, near_s: float = NE
     block_s = block_length_s(trace.duration_s)
     blocks = math.ceil(trace.duration_s / block_s - 1e-9)
     places = np.arange(blocks, dtype=np.float64) * block_s
-    reach_s = min(near_s, trace.duration_s / 2.0)
+    # Every moment has to be within reach of some pair of places.
+    reach_s = min(max(near_s, block_s), trace.duration_s / 2.0)
+    pairs = places[::2] + block_s / 2.0
     while True:
-        drawn = places[::2] + rng.uniform(-reach_s, reach_s, len(places[::2]))
+        drawn = pairs + rng.uniform(-reach_s, reach_s, len(pairs))
         sources: Floats = np.repeat(drawn, 2)[: len(places)] % trace.duration_s
         taken, arrival_s = _assembled(trace, places, sources, block_s)
         if len(taken):  # all blocks may fall into gaps of a sparse trace, though hardly ever

@@ -24,14 +24,14 @@ def plainly(trace: Trace, seed: int, near_s: float) -> list[tuple[float, int]]:
     """Arrival and number of every request of the resample, block by block, request by request."""
     rng = np.random.default_rng(seed)
     whole_s, block_s = trace.duration_s, block_length_s(trace.duration_s)
-    reach_s = min(near_s, whole_s / 2)
+    reach_s = min(max(near_s, block_s), whole_s / 2)
     places = [k * block_s for k in range(math.ceil(whole_s / block_s - 1e-9))]
     while True:
         moves = rng.uniform(-reach_s, reach_s, -(-len(places) // 2))
         found = []
         for number_of_block, place in enumerate(places):
-            first = places[number_of_block - number_of_block % 2]
-            source = (first + moves[number_of_block // 2]) % whole_s
+            middle = places[number_of_block - number_of_block % 2] + block_s / 2
+            source = (middle + moves[number_of_block // 2]) % whole_s
             length = min(block_s, whole_s - place)
             for at, number in zip(trace.arrival_s, trace.input_tokens, strict=True):
                 # On a circle a request also comes a whole duration later.
@@ -47,7 +47,7 @@ def plainly(trace: Trace, seed: int, near_s: float) -> list[tuple[float, int]]:
 arrivals = st.lists(st.floats(0.0, WHOLE_S - 0.01), min_size=1, max_size=60)
 
 
-@given(arrivals, st.integers(0, 1000), st.sampled_from([1.0, 7.0, 1800.0]))
+@given(arrivals, st.integers(0, 1000), st.sampled_from([1.0, 17.0, 1800.0]))
 def test_it_is_what_blocks_put_in_place_one_by_one_make(
     at: list[float], seed: int, near_s: float
 ) -> None:
