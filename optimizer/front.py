@@ -118,6 +118,13 @@ def nothing_feasible(search: Search) -> InfeasibleError:
     problem = search.problem
     missed = problem.missed(nearest.outcome)
     binding = max(missed, key=lambda name: missed[name])
+    if binding == "stability" and nearest.outcome.verdict != "unstable":
+        return InfeasibleError(
+            "no plan is feasible, stability binds: the plan nearest to all targets drains its "
+            "queues on the workload as it is, but not in every resample of it",
+            where="workload",
+            mend="add GPUs or budget, plan a longer trace, or search with --plain",
+        )
     if binding == "stability":
         lowest = min(trial.outcome.utilisation for trial in evaluated if trial.outcome)
         return InfeasibleError(

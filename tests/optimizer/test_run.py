@@ -316,10 +316,10 @@ def test_a_robust_search_judges_by_the_worse_ends_and_goes_on_where_it_stopped(
 ) -> None:
     """With one worker or two, in one go or in two: the same bytes."""
     study = tmp_path / "study.db"
-    whole = Request(spec_file, tmp_path / "whole", sampler="sobol", evaluations=12, robust=True)
+    whole = Request(spec_file, tmp_path / "whole", sampler="sobol", evaluations=32, robust=True)
     optimize(whole)
     parts = replace(whole, out=tmp_path / "parts", study_file=study, workers=2)
-    optimize(replace(parts, evaluations=8))
+    optimize(replace(parts, evaluations=24))
     result = optimize(parts)
     assert front_of(whole.out) == front_of(parts.out)
     assert (whole.out / "front.json").read_bytes() == (parts.out / "front.json").read_bytes()
