@@ -66,9 +66,9 @@ class Context:
     """What evaluation needs besides a decision.
 
     `family` [K] is in cost order, and so are the columns of `quality` [M, K] and
-    `workload.output_tokens`; `score` [M] is held out, row by row. `max_model_len` is the longest
-    request in tokens unless the spec sets it. `measured` are the entries of all files of measured
-    step times.
+    `workload.output_tokens`; `score` [M] is held out, row by row. `trace` is what `workload` was
+    paired from. `max_model_len` is the longest request in tokens unless the spec sets it.
+    `measured` are the entries of all files of measured step times.
     """
 
     spec: Spec
@@ -76,6 +76,7 @@ class Context:
     spec_hash: str
     family: tuple[FamilyMember, ...]
     supplies: tuple[Supply, ...]
+    trace: Trace
     workload: Workload
     table: QualityTable
     quality: Floats
@@ -132,6 +133,7 @@ def _prepare(spec: Spec, folder: Path) -> Context:
         spec_hash=spec_hash(spec, folder),
         family=family,
         supplies=supplies,
+        trace=windows,
         workload=workload,
         table=table,
         quality=table.quality,

@@ -24,9 +24,7 @@ def instability(unstable: bool, utilisation: float) -> float:
     return 1.0 + max(utilisation - 1.0, 0.0) if unstable else 0.0
 
 
-def misses_of(
-    value: Callable[[str], float], unstable: float, targets: Targets
-) -> dict[str, float]:
+def misses_of(value: Callable[[str], float], unstable: float, targets: Targets) -> dict[str, float]:
     """The same of any source of metrics by name, with its instability."""
     found: dict[str, float] = {}
     if unstable > 0.0:

@@ -15,9 +15,10 @@ import numpy as np
 from boute.context import Context
 from boute.metrics import latency_metric
 from boute.optimizer.options import Option, OptionTable
+from boute.optimizer.robustness import CONFIDENCE
 from boute.plan.decision import Decision
 from boute.plan.model import Pool, Routing
-from boute.routing.expected import expected_quality
+from boute.routing.expected import Interval, expected_quality
 from boute.routing.thresholds import route
 from boute.workload.arrays import Floats, Ints, Workload
 
@@ -60,20 +61,27 @@ class Estimator:
         self._output = workload.output_tokens[chosen].astype(np.float64)
         # A low-discrepancy sequence deals the sample out to pools in proportion to their weights.
         self._deal = (np.arange(len(chosen)) * GOLDEN) % 1.0
-        self._quality: dict[tuple[float, ...], tuple[float, float, float]] = {}
+        self._quality: dict[tuple[tuple[float, ...], float], Interval] = {}
+        self._robust = context.spec.search.robust
 
-    def quality(self, decision: Decision) -> tuple[float, float, float]:
+    def quality(self, decision: Decision) -> Interval:
         """Expected quality of a decision with its 95% interval."""
         return self.quality_of(decision.routing)
 
-    def quality_of(self, routing: Routing) -> tuple[float, float, float]:
-        """Expected quality under a routing with its 95% interval: exact, not an estimate."""
-        thresholds = tuple(routing.thresholds)
-        if thresholds not in self._quality:
-            self._quality[thresholds] = expected_quality(
-                self._context.quality, self._context.score, np.array(thresholds)
+    def quality_of(self, routing: Routing, confidence: float = 0.95) -> Interval:
+        """Expected quality under a routing with its interval: exact, not an estimate."""
+        key = tuple(routing.thresholds), confidence
+        if key not in self._quality:
+            self._quality[key] = expected_quality(
+                self._context.quality, self._context.score, np.array(key[0]), confidence
             )
-        return self._quality[thresholds]
+        return self._quality[key]
+
+    def judged_quality(self, routing: Routing) -> float:
+        """The quality that a plan with this routing counts for."""
+        if self._robust:
+            return self.quality_of(routing, CONFIDENCE).low
+        return self.quality_of(routing).mean
 
     def estimate(self, decision: Decision) -> Estimate:
         """Estimate every metric of a decision whose pools are options of the table."""
@@ -101,7 +109,7 @@ class Estimator:
         tokens_per_s = float(output.mean()) * rate
         met = self._met({"ttft": ttft, "tpot": tpot, "e2e": e2e})
         metrics |= {
-            "quality": self.quality(decision)[0],
+            "quality": self.judged_quality(decision.routing),
             "cost_per_hour": cost_per_hour,
             "cost_per_million_tokens": cost_per_hour / 3600.0 / tokens_per_s * 1e6,
             "energy_j_per_token": watts / tokens_per_s,

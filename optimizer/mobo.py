@@ -114,7 +114,7 @@ class Mobo:
         for looker in lookers:
             guide = self._levels[-1] if self._levels and self._recipe.guide else None
             self._levels.append(LocalSearch(self._problem, looker, guide))
-        self._is_exact = lookers[-1].is_exact
+        self._is_exact = lookers[-1].is_exact and not self._problem.robust
         first = seeds(self._problem, self._seed, self._recipe.placements)
         self._levels[0].look_at(draft_of(decision, self._problem) for decision in first)
         self._work(WORK // 2, np.random.default_rng([self._seed, 0]))
@@ -218,7 +218,7 @@ class Mobo:
         rows = []
         for trial in trials:
             assert trial.outcome is not None
-            rows.append([trial.outcome.value(name) for name in self._uncertain])
+            rows.append([self._problem.value(trial.outcome, name) for name in self._uncertain])
         found = np.log(np.maximum(np.array(rows), _SMALLEST))
         cut: Floats = np.clip(found, priors - _WORST_SURPRISE, priors + _WORST_SURPRISE)
         return cut

@@ -17,9 +17,10 @@ from typing import Any, Final
 import boute
 from boute.context import Context
 from boute.errors import BouteError, InputError, ServingError
-from boute.evaluate import evaluate
+from boute.optimizer.robustness import Judge, as_it_is
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
+from boute.resamples import Resamples
 
 __all__ = ["RayWorkers"]
 
@@ -72,10 +73,12 @@ class RayWorkers:
         if self._is_ours:
             self._ray.shutdown()
 
-    def outcomes(self, decisions: Sequence[Decision]) -> Iterator[Outcome]:
+    def outcomes(self, decisions: Sequence[Decision], judge: Judge = as_it_is) -> Iterator[Outcome]:
         """The outcome of each decision, in order, as it becomes known."""
+        name = self._context.hex()
         self._running = [
-            self._task.remote(self._context, decision, boute.__version__) for decision in decisions
+            self._task.remote(self._context, name, decision, judge, boute.__version__)
+            for decision in decisions
         ]
         while self._running:
             try:
@@ -129,7 +132,12 @@ def _cause_of(error: Any) -> BouteError:
     )
 
 
-def _evaluate(context: Context, decision: Decision, version: str) -> Outcome:
+_resamples: dict[str, Resamples] = {}  # of this node's process, by the name of the context
+
+
+def _evaluate(
+    context: Context, name: str, decision: Decision, judge: Judge, version: str
+) -> Outcome:
     """Runs on a node, whose boute may be another one."""
     if boute.__version__ != version:
         raise ServingError(
@@ -137,4 +145,7 @@ def _evaluate(context: Context, decision: Decision, version: str) -> Outcome:
             where=_WHERE,
             mend=f"install {version} there, as here",
         )
-    return evaluate(decision, context.workload, context)
+    if name not in _resamples:
+        _resamples.clear()
+        _resamples[name] = Resamples(context)
+    return judge(decision, _resamples[name])

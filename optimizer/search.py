@@ -118,7 +118,8 @@ class Search:
             found = self.problem.decode(candidate)
             if not isinstance(found, Rejection) and found.key not in self._known:
                 fresh.setdefault(found.key, (candidate, found))
-        outcomes = self.workers.outcomes([decision for _, decision in fresh.values()])
+        decisions = [decision for _, decision in fresh.values()]
+        outcomes = self.workers.outcomes(decisions, self.problem.judge)
         for (candidate, decision), outcome in zip(fresh.values(), outcomes, strict=True):
             point = self.problem.point_of(candidate)
             self.study.add_trial(batch, point, decision, outcome)

@@ -12,13 +12,13 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 from boute.errors import OutputError, StudyError
-from boute.files import make_folder
+from boute.files import make_folder, sha256_of
 from boute.optimizer.encoding import Point
 from boute.optimizer.trial import Candidate
 from boute.outcome import Outcome
@@ -62,11 +62,20 @@ CREATE TABLE trials (
 
 @dataclass(frozen=True)
 class StudyHeader:
-    """What a study is about: the hash of its spec, the spec's file, the objectives."""
+    """What a study is about: the hash of its spec, the spec's file, the objectives.
+
+    The outcomes of a `robust` study were drawn over resamples; they do not mix with others.
+    """
 
     spec_hash: str
     spec_file: str
     objectives: tuple[str, ...]
+    robust: bool = False
+
+    @property
+    def question(self) -> str:
+        """Hash of what is asked and of how plans are judged: one study is of one question."""
+        return sha256_of(self.spec_hash, "robust") if self.robust else self.spec_hash
 
 
 @dataclass(frozen=True)
@@ -211,7 +220,7 @@ class Study:
             self._db.execute(statement)
         self._db.execute(
             "INSERT INTO header VALUES (1, ?, ?, ?, ?)",
-            (SCHEMA_VERSION, header.spec_hash, header.spec_file, json.dumps(header.objectives)),
+            (SCHEMA_VERSION, header.question, header.spec_file, json.dumps(header.objectives)),
         )
         self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
@@ -226,12 +235,22 @@ class Study:
                 mend="start a new study with --study FILE",
             )
         found = self._db.execute("SELECT spec_hash, spec_file FROM header").fetchone()
-        if header is not None and found[0] != header.spec_hash:
-            raise StudyError(
-                f"belongs to another spec or other data (it was started from {found[1]})",
+        if header is not None and found[0] != header.question:
+            raise self._of_another(header, *found)
+
+    def _of_another(self, header: StudyHeader, question: str, spec_file: str) -> StudyError:
+        if question == replace(header, robust=not header.robust).question:
+            kind, option = ("plain", "--plain") if header.robust else ("robust", "--robust")
+            return StudyError(
+                f"is of a {kind} search of this spec",
                 where=self._where,
-                mend="give another --study FILE, or restore what was changed",
+                mend=f"give another --study FILE, or {option}",
             )
+        return StudyError(
+            f"belongs to another spec or other data (it was started from {spec_file})",
+            where=self._where,
+            mend="give another --study FILE, or restore what was changed",
+        )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -41,6 +41,13 @@ def optimize(
         str,
         typer.Option("--workers", help="Processes that simulate plans, or ray for a Ray cluster."),
     ] = "1",
+    robust: Annotated[
+        bool | None,
+        typer.Option("--robust/--plain", help="Judge plans at the worse end of their intervals."),
+    ] = None,
+    intervals: Annotated[
+        bool, typer.Option(help="Simulate the front over resamples of the workload.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the front as JSON.")] = False,
 ) -> None:
     """Search for the Pareto front of plans and write it to a folder.
@@ -53,7 +60,18 @@ def optimize(
     from boute.optimizer.run import Request, load_settings
     from boute.optimizer.run import optimize as run
 
-    request = Request(spec, out, study, sampler, evaluations, time_limit, seed, _workers(workers))
+    request = Request(
+        spec,
+        out,
+        study,
+        sampler,
+        evaluations,
+        time_limit,
+        seed,
+        _workers(workers),
+        robust,
+        intervals,
+    )
     settings = load_settings(request)
     try:
         with SearchProgress(settings) as progress:
@@ -74,6 +92,8 @@ def optimize(
         f"{result.seconds:.1f} s; {chosen.name} is the most balanced"
         + (f"; the {SHOWN} most balanced are shown" if len(result.plans) > SHOWN else "")
     )
+    if result.drawing_s > 0.0:
+        note(_intervals(result))
     for sentence in [*result.certificate.says, *thinning_says(result.plans, result.view.spec)]:
         note(sentence)
     note(f"report: {out / 'report.html'}")
@@ -92,6 +112,21 @@ def _workers(text: str) -> int | str:
     )
 
 
+def _intervals(result: Result) -> str:
+    """What the intervals are of, and what they took."""
+    drawn = [plan.predicted.robustness for plan in result.plans if plan.predicted.robustness]
+    if not drawn:
+        return "no intervals: the time limit left no time for them"
+    rest = len(result.plans) - len(drawn)
+    judged = "; plans were judged by their worse ends" if result.view.spec.search.robust else ""
+    return (
+        f"intervals: {drawn[0].confidence:.0%}, over {drawn[0].resamples} resamples of the workload"
+        f", in {result.drawing_s:.1f} s"
+        + judged
+        + (f"; {rest} plans have none, for want of time" if rest else "")
+    )
+
+
 def _summary(result: Result, out: Path) -> dict[str, Any]:
     from boute.report.thinning import largest_errors
 
@@ -105,11 +140,15 @@ def _summary(result: Result, out: Path) -> dict[str, Any]:
         "certificate": asdict(result.certificate),
         "seconds": round(result.seconds, 3),
         "thinning": largest_errors(result.plans),
+        "interval_seconds": round(result.drawing_s, 3),
         "plans": [
             {
                 "name": plan.name,
                 "file": str(out / "plans" / f"{plan.name}.yaml"),
                 "objectives": plan.objectives,
+                "robustness": robustness.model_dump(mode="json")
+                if (robustness := plan.predicted.robustness)
+                else None,
                 "verdict": plan.predicted.verdict,
             }
             for plan in result.plans

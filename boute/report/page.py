@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from boute.metrics import is_maximised, latency_metric
 from boute.outcome import Latency, Outcome
-from boute.plan.explain import TargetMargin, explain, target_margins
+from boute.plan.explain import TargetMargin, explain, robustness_lines, target_margins
 from boute.plan.model import Plan
 from boute.plan.words import (
+    interval_text,
     metric_label,
     metric_text,
     number_text,
@@ -166,12 +167,18 @@ def _tiles(outcome: Outcome) -> list[Tile]:
         drawn += f", power ±{outcome.energy_error:.0%}"
     return [
         Tile("Quality", f"{outcome.quality:.3f}", "of 1", interval),
-        _time_tile("P95 end to end", outcome.e2e.p95, error),
-        _time_tile("P95 to first token", outcome.ttft.p95, error),
+        _time_tile("P95 end to end", outcome.e2e.p95, _drawn("e2e_p95_s", outcome) + error),
+        _time_tile("P95 to first token", outcome.ttft.p95, _drawn("ttft_p95_s", outcome) + error),
         Tile("Cost", f"${outcome.cost_per_hour:,.2f}", "per hour", cost),
         Tile("Goodput", number_text(outcome.goodput_per_s), "requests/s", attained),
         Tile("Energy", number_text(outcome.energy_j_per_token), "J per token", drawn),
     ]
+
+
+def _drawn(metric: str, outcome: Outcome) -> str:
+    """The interval of a metric as the first half of a note, where there is one."""
+    low, high = outcome.interval(metric)
+    return f"{interval_text(metric, (low, high))} over resamples, " if low < high else ""
 
 
 def _time_tile(label: str, value_s: float, note: str) -> Tile:
@@ -254,6 +261,7 @@ def _plan(plan: Plan, chosen: bool) -> dict[str, Any]:
         "binding": sections["What binds"][0],
         "next_better": sections["Next better"],
         "gpus": sections["GPUs"],
+        "robustness": robustness_lines(plan),
     }
 
 

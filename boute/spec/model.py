@@ -269,6 +269,7 @@ class Search(Document):
     evaluations: Annotated[int, Field(ge=1, le=1_000_000)] = 64
     time_limit_s: Positive | None = None
     seed: Seed = 0
+    robust: bool = Field(default=False, description="judge plans by the worse end of intervals")
 
 
 class Spec(Document):

@@ -77,7 +77,7 @@ class Looker:
             rate_per_s = source.requests / span_s
         joules = sum(part.idle_w * span_s + part.dynamic_j for part in parts)
         found = {
-            "quality": self._problem.estimator.quality_of(routing)[0],
+            "quality": self._problem.estimator.judged_quality(routing),
             "cost_per_hour": price,
             "cost_per_million_tokens": price / 3600.0 * span_s / tokens * 1e6,
             "energy_j_per_token": joules / tokens,
