@@ -21,6 +21,7 @@ from boute.context import prepare
 from boute.errors import BouteError
 from boute.files import sha256_of
 from boute.optimizer.rivalry import Run, run_sampler
+from boute.plan.decision import Decision
 from boute.spec.load import load_spec, spec_hash
 
 __all__ = ["MANY", "ROOT", "Cell", "Record", "hash_of_case", "hash_of_source", "run_cell"]
@@ -38,13 +39,17 @@ _DATA: Final = "profiles/**/*.yaml"
 
 @dataclass(frozen=True)
 class Cell:
-    """One search. `seconds` is None where it goes to its end; `case` is the file of a spec."""
+    """One search. `case` is the file of a spec; `seconds` is None where it goes to its end.
+
+    Where `judged`, the plans of its front are simulated on another trace afterwards.
+    """
 
     case: str
     sampler: str
     seed: int
     seconds: float | None
     evaluations: int = MANY
+    judged: bool = False
 
     @property
     def name(self) -> str:
@@ -64,6 +69,11 @@ def run_cell(cell: Cell) -> Record:
         record["error"] = str(error)
     else:
         record |= _told(run)
+        if cell.judged:
+            from benchmarks.search.judge import judge
+
+            decisions = [trial.decision for trial in run.front if trial.decision is not None]
+            record["judged"] = judge(path, decisions)
     return record | {
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "reference_s": [before_s, _reference_s()],
@@ -100,37 +110,38 @@ def _told(run: Run) -> Record:
         "evaluations": len(curve),
         "ended": run.ended,
         "seconds": round(run.seconds, 2),
-        "front": [
-            {
-                "routing": trial.decision.routing.model_dump(mode="json"),
-                "pools": [pool.model_dump(mode="json") for pool in trial.decision.pools],
-            }
-            for trial in run.front
-            if trial.decision is not None
-        ],
+        "front": [_plan(trial.decision) for trial in run.front if trial.decision is not None],
+    }
+
+
+def _plan(decision: Decision) -> Record:
+    return {
+        "routing": decision.routing.model_dump(mode="json", exclude={"models", "dial"}),
+        "pools": [pool.model_dump(mode="json") for pool in decision.pools],
     }
 
 
 def _sources() -> dict[str, str]:
-    """Of each module of boute that this process has loaded, and of the data, the hash."""
+    """Of each module that this process has loaded to search and judge, and of the data, the hash."""
     files = [
         Path(module.__file__).relative_to(ROOT).as_posix()
         for name, module in sorted(sys.modules.items())
-        if name.split(".")[0] == "boute" and module.__file__
+        if name.split(".")[0] == "boute" or name == "benchmarks.search.judge"
+        if module.__file__
     ]
     return {name: found for name in [*files, _DATA] if (found := hash_of_source(name))}
 
 
 def _reference_s() -> float:
-    """Seconds of a fixed piece of work, of Python's and of numpy's kind; the least of three."""
-    return round(min(_work_s() for _ in range(3)), 4)
+    """Seconds of a fixed piece of work, of Python's and of numpy's kind; the least of five."""
+    return round(min(_work_s() for _ in range(5)), 4)
 
 
 def _work_s() -> float:
     start = time.perf_counter()
-    values = np.random.default_rng(0).random(500_000)
+    values = np.random.default_rng(0).random(1_000_000)
     np.sort(values)
     total = 0
-    for number in range(500_000):
+    for number in range(1_000_000):
         total += number % 7
     return time.perf_counter() - start
