@@ -39,7 +39,8 @@ _DATA: Final = "profiles/**/*.yaml"
 
 @dataclass(frozen=True)
 class Cell:
-    """One search. `case` is the file of a spec; `seconds` is None where it goes to its end.
+    """One search. `case` is the file of a spec, from the root of
+    the repository; `seconds` is None where it goes to its end.
 
     Where `judged`, the plans of its front are simulated on another trace afterwards.
     """
@@ -60,7 +61,7 @@ class Cell:
 def run_cell(cell: Cell) -> Record:
     """Search, and say what came of it; an error of the case or the sampler is told in `error`."""
     before_s = _reference_s()
-    path = Path(cell.case)
+    path = ROOT / cell.case
     record: Record = {"cell": asdict(cell), "case_hash": hash_of_case(cell.case), "error": None}
     try:
         context = prepare(load_spec(path), path.parent, where=cell.case)
@@ -83,7 +84,7 @@ def run_cell(cell: Cell) -> Record:
 
 def hash_of_case(case: str) -> str:
     """What the case asks, as studies know it."""
-    path = Path(case)
+    path = ROOT / case
     return spec_hash(load_spec(path), path.parent)
 
 
@@ -122,7 +123,7 @@ def _plan(decision: Decision) -> Record:
 
 
 def _sources() -> dict[str, str]:
-    """Of each module that this process has loaded to search and judge, and of the data, the hash."""
+    """Of each module loaded here that searches or judges, and of the data, the hash."""
     files = [
         Path(module.__file__).relative_to(ROOT).as_posix()
         for name, module in sorted(sys.modules.items())

@@ -84,7 +84,7 @@ def quality_levels(context: Context) -> list[float]:
 
 def is_latency(metric: str) -> bool:
     """Whether a metric is a latency at some statistic."""
-    return metric.split("_")[0] in {"ttft", "tpot", "e2e", "queue"}
+    return metric.split("_", maxsplit=1)[0] in {"ttft", "tpot", "e2e", "queue"}
 
 
 @cache

@@ -32,12 +32,18 @@ DETERMINISTIC: Final = frozenset({"exact", "sequential", "single-model", "single
 
 
 def cells_of(
-    case: str, sampler: str, seeds: int, seconds: float | None, evaluations: int = MANY
+    case: str,
+    sampler: str,
+    seeds: int,
+    seconds: float | None,
+    evaluations: int = MANY,
+    *,
+    judged: bool = False,
 ) -> list[Cell]:
     """A sampler's cells of a case, a seed each; one for a sampler whose seed changes nothing."""
     if sampler in DETERMINISTIC:
         seeds = 1
-    return [Cell(case, sampler, seed, seconds, evaluations) for seed in range(seeds)]
+    return [Cell(case, sampler, seed, seconds, evaluations, judged) for seed in range(seeds)]
 
 
 def interleaved(groups: Iterable[Sequence[Cell]]) -> list[Cell]:
