@@ -57,7 +57,7 @@ def run_missing(cells: Sequence[Cell], store: Store, workers: int, at_most: int 
     missing = [cell for cell in dict.fromkeys(cells) if store.find(cell) is None]
     chosen = missing[:at_most]
     if not chosen:
-        return True
+        return not missing
     # The kernels of the simulator are compiled here, and not in the first search's time.
     subprocess.run([sys.executable, "-m", "boute.warm"], cwd=ROOT, check=True)
     spawn = multiprocessing.get_context("spawn")
