@@ -52,7 +52,7 @@ lint: install
 bench: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks --out out/bench.json
 
-# The bars of the search, its rivals and the paper's table (docs/benchmarks-search.md). Some hours;
+# The bars of the search, its rivals and the paper's table (docs/rivals.md). Some hours;
 # what was measured is kept in out/bench_search.jsonl and not measured again. QUICK=1 takes less.
 bench-search: install
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.search $(if $(QUICK),--quick)
