@@ -42,7 +42,7 @@ class Bar:
 def volume_at(record: Record, seconds: float = math.inf, evaluations: float = math.inf) -> float:
     """Hypervolume that a search had after so many seconds and evaluations; 0 before the first."""
     reached = 0.0
-    for count, at_s, volume in record.get("curve", ()):
+    for count, at_s, volume in record["curve"]:
         if count > evaluations or at_s > seconds:
             break
         reached = volume

@@ -63,6 +63,7 @@ def run_cell(cell: Cell) -> Record:
     before_s = _reference_s()
     path = ROOT / cell.case
     record: Record = {"cell": asdict(cell), "case_hash": hash_of_case(cell.case), "error": None}
+    record |= {"curve": [], "evaluations": 0, "ended": True, "seconds": 0.0, "front": []}
     try:
         context = prepare(load_spec(path), path.parent, where=cell.case)
         run = run_sampler(context, cell.sampler, cell.seed, cell.evaluations, cell.seconds)

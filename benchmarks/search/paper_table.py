@@ -69,8 +69,7 @@ def scenario_of(case: Path, records: Mapping[str, Sequence[Record]]) -> Scenario
         terms=Terms(tuple(told[0]["levels"]), limit_s, targets.budget_per_hour),
         plans={name: [_plans(record) for record in found] for name, found in records.items()},
         fronts={
-            name: [len(record.get("front", ())) for record in found]
-            for name, found in records.items()
+            name: [len(record["front"]) for record in found] for name, found in records.items()
         },
     )
 

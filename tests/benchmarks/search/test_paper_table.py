@@ -68,7 +68,7 @@ def test_one_target_in_one_seed_above_a_strong_baseline_misses_the_bar() -> None
 
 
 def test_a_baseline_without_a_plan_is_told_and_left_out_of_the_average(scenario: Scenario) -> None:
-    failed = {"error": "no plan is feasible"}
+    failed = {"error": "no plan is feasible", "front": []}
     records = {name: [failed] for name in BASELINES}
     none = scenario_of(CASE, records | {"mobo": [record(6.0)]})
     assert none is not None
