@@ -24,6 +24,8 @@ from benchmarks.search.race import RIVALS, cells_of, interleaved, run_missing
 from benchmarks.search.store import Store
 from boute.optimizer.exact import MOST_PLANS
 
+__all__ = ["Group", "bars_of", "groups_of"]
+
 HERE: Final = Path(__file__).parent
 SMALL_EVALUATIONS: Final = 64
 SMALL_S: Final = 20.0
@@ -52,7 +54,7 @@ def main() -> None:
     told = _arguments()
     groups = [
         group
-        for group in _groups(told.seeds or (2 if told.quick else 5), told.quick)
+        for group in groups_of(told.seeds or (2 if told.quick else 5), quick=told.quick)
         if told.only in (None, group.kind) and (not told.cases or group.case.stem in told.cases)
     ]
     chosen = [
@@ -62,7 +64,7 @@ def main() -> None:
     cells = [cell for by_sampler in chosen for cell in interleaved(by_sampler)]
     store = Store(told.out, fresh=told.fresh)
     complete = run_missing(cells, store, told.workers, told.at_most)
-    bars = _tell(groups, store, told.pictures)
+    bars = bars_of(groups, store, told.pictures)
     print("\n".join(bar.line() for bar in bars))
     print(f"{sum(bar.met for bar in bars)} of {len(bars)} bars met")
     if not complete:
@@ -90,7 +92,8 @@ def _wanted(name: str, samplers: Sequence[str] | None) -> bool:
     return not samplers or name in samplers
 
 
-def _groups(seeds: int, quick: bool) -> list[Group]:
+def groups_of(seeds: int, *, quick: bool) -> list[Group]:
+    """Every case with its cells, five seeds or so of each sampler."""
     shorter = 0.25 if quick else 1.0
     small = {
         case: {
@@ -123,7 +126,8 @@ def _cases(pattern: str) -> list[str]:
     return [path.relative_to(ROOT).as_posix() for path in sorted(HERE.glob(pattern))]
 
 
-def _tell(groups: Sequence[Group], store: Store, pictures: Path) -> list[Bar]:
+def bars_of(groups: Sequence[Group], store: Store, pictures: Path) -> list[Bar]:
+    """The bars of all cases whose cells are there; draws them, and prints the paper's table."""
     bars: list[Bar] = []
     scenarios: list[Scenario] = []
     for group in groups:
