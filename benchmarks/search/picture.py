@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -32,5 +32,5 @@ def write_picture(title: str, searches: Mapping[str, Sequence[Record]], path: Pa
     write_lines_png(title, by_count, by_time, path)
 
 
-def _line(name: str, across: Sequence[float], volumes: list[list[float]]) -> Line:
+def _line(name: str, across: Iterable[float], volumes: list[list[float]]) -> Line:
     return Line(name, tuple(map(float, across)), tuple(map(statistics.median, volumes)))
