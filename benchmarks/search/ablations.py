@@ -3,8 +3,8 @@
     python -m benchmarks.search.ablations
 
 Every recipe searches each case with the same seeds, until the clock runs out. Printed are medians
-of the hypervolume after 64 evaluations and after 5, 10 and 20 seconds, as shares of the best that any
-recipe reached on the case. Seconds are of CPU time: other work on the machine does not count.
+of the hypervolume after 64 evaluations and after 5, 10 and 20 seconds, as shares of the best that
+any recipe reached on the case. Seconds are of CPU time: other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ RECIPES: Final = {
     "no guide": Recipe(guide=False),
     "no placements": Recipe(placements=False),
     "no local search": Recipe(local_search=False),
-    "formulas, surrogate": Recipe(windows=()),
-    "formulas, no surrogate": Recipe(windows=(), surrogate=False),
-    "short window, surrogate": Recipe(windows=SHORT),
-    "short window, no surrogate": Recipe(windows=SHORT, surrogate=False),
-    "short window, then all": Recipe(windows=(*SHORT, *Recipe().windows)),
+    "formulas and surrogate": Recipe(windows=()),
+    "formulas alone": Recipe(windows=(), surrogate=False),
+    "short window and surrogate": Recipe(windows=SHORT),
+    "short window alone": Recipe(windows=SHORT, surrogate=False),
+    "short window and then all": Recipe(windows=(*SHORT, *Recipe().windows)),
 }
 
 

@@ -1,4 +1,4 @@
-"""What is particular to the default search: exact looks, learning where they are not, its recipe."""
+"""What is particular to the default search: exact looks, learning where they are not, recipes."""
 
 from __future__ import annotations
 
