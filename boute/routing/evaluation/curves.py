@@ -62,8 +62,9 @@ def cpt(curve: Curve, level: float) -> Floats:
     start = np.maximum(end - 1, 0)
     low, high = curve.gain[start, column], curve.gain[end, column]
     left, right = curve.share[start, column], curve.share[end, column]
-    reached: Floats = left + _over(wanted - low, high - low) * (right - left)
-    return np.where(wanted > 0, reached, np.nan)
+    reached = left + _over(wanted - low, high - low) * (right - left)
+    reached[wanted <= 0] = np.nan
+    return np.asarray(reached)
 
 
 def _runs(score: Floats) -> tuple[Ints, Ints]:
