@@ -62,9 +62,10 @@ def cpt(curve: Curve, level: float) -> Floats:
     start = np.maximum(end - 1, 0)
     low, high = curve.gain[start, column], curve.gain[end, column]
     left, right = curve.share[start, column], curve.share[end, column]
-    reached = left + _over(wanted - low, high - low) * (right - left)
+    step = _over(wanted - low, high - low) * (right - left)
+    reached = np.asarray(left + step, dtype=np.float64)
     reached[wanted <= 0] = np.nan
-    return np.asarray(reached)
+    return reached
 
 
 def _runs(score: Floats) -> tuple[Ints, Ints]:
