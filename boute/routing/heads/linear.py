@@ -1,0 +1,135 @@
+"""Linear heads: one logistic regression a rate, on figures and hashed n-grams.
+
+All rates of a router are fitted at once, with quality in [0, 1] as a fractional label. Applying
+them needs numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boute.routing.encoders.encoder import Encoded, Vectors
+from boute.routing.features import BUCKETS
+from boute.workload.arrays import Floats
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+__all__ = ["Linear", "design", "fit_linear", "logistic", "weighted_sums"]
+
+# L2 penalty on every weight, for labels that are summed over rows.
+PENALTY: Final = 3.0
+_LEAST_RATE: Final = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """Weights [D, R] and intercepts [R] of R rates; the last rate is the gain.
+
+    D is BUCKETS + F with n-grams, which come first, and F without.
+    """
+
+    weights: Vectors
+    intercepts: Floats
+    _gain: Floats = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # A column of its own: a request needs no more of the weights than this.
+        object.__setattr__(self, "_gain", self.weights[:, -1:].astype(np.float64))
+
+    @property
+    def rates(self) -> int:
+        """R."""
+        return len(self.intercepts)
+
+    def all_rates(self, encoded: Encoded) -> Floats:
+        """Every rate [N, R] in [0, 1]."""
+        return logistic(weighted_sums(encoded, self.weights) + self.intercepts)
+
+    def gain(self, encoded: Encoded) -> Floats:
+        """The last rate [N]."""
+        return logistic(weighted_sums(encoded, self._gain)[:, 0] + self.intercepts[-1])
+
+    def arrays(self) -> Mapping[str, NDArray[np.generic]]:
+        """What is saved of it."""
+        return {"weights": self.weights, "intercepts": self.intercepts}
+
+    def check(self, figures: int, rates: int, *, grams: bool) -> None:
+        """Raise ValueError unless it is of these sizes."""
+        shape = (figures + (BUCKETS if grams else 0), rates)
+        if self.weights.shape != shape or self.intercepts.shape != (rates,):
+            raise ValueError("linear heads have a weight a figure and rate")
+
+
+def logistic(logits: Floats) -> Floats:
+    """1 / (1 + exp(-x)) without overflow."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)))
+
+
+def weighted_sums(encoded: Encoded, weights: Vectors | Floats) -> Floats:
+    """Sums [N, R] of what is encoded, weighted [D, R].
+
+    Row by row and not by BLAS: a query gets the same alone and in a batch, to the last bit.
+    """
+    if encoded.grams is None:
+        return _dense_sums(encoded.dense, weights)
+    hashed = [values @ weights[buckets] for buckets, values in encoded.grams]
+    sums = np.array(hashed, dtype=np.float64).reshape(len(encoded), weights.shape[1])
+    return sums + _dense_sums(encoded.dense, weights[BUCKETS:])
+
+
+def _dense_sums(dense: Floats, weights: Vectors | Floats) -> Floats:
+    return np.array([row @ weights for row in dense]).reshape(len(dense), weights.shape[1])
+
+
+def design(encoded: Encoded) -> sparse.csr_array | Floats:
+    """What is encoded as one matrix [N, D]."""
+    if encoded.grams is None:
+        return encoded.dense
+    from scipy import sparse
+
+    starts = np.cumsum([0] + [len(buckets) for buckets, _ in encoded.grams])
+    columns = np.concatenate([buckets for buckets, _ in encoded.grams])
+    values = np.concatenate([weights for _, weights in encoded.grams])
+    hashed = sparse.csr_array((values, columns, starts), shape=(len(encoded), BUCKETS))
+    return sparse.hstack([hashed, sparse.csr_array(encoded.dense)], format="csr")
+
+
+def fit_linear(encoded: Encoded, labels: Floats, penalty: float = PENALTY) -> Linear:
+    """Fit R rates to labels [N, R] in [0, 1]; a constant label gives a constant rate."""
+    matrix = design(encoded)
+    mean = np.clip(labels.mean(axis=0), _LEAST_RATE, 1 - _LEAST_RATE)
+    varied = np.flatnonzero(np.ptp(labels, axis=0) > 0)
+    weights = np.zeros((matrix.shape[1], labels.shape[1]))
+    intercepts = np.log(mean / (1 - mean))
+    if varied.size:
+        start = np.vstack([weights[:, varied], intercepts[varied]])
+        found = _minimised(matrix, labels[:, varied], start, penalty)
+        weights[:, varied], intercepts[varied] = found[:-1], found[-1]
+    return Linear(weights.astype(np.float32), intercepts)
+
+
+def _minimised(
+    matrix: sparse.csr_array | Floats, labels: Floats, start: Floats, penalty: float
+) -> Floats:
+    """Weights and, in the last row, intercepts [D + 1, R] of the least cross-entropy."""
+    from scipy.optimize import minimize
+
+    transposed = matrix.T.tocsr() if hasattr(matrix, "tocsr") else matrix.T
+
+    def loss(flat: Floats) -> tuple[float, Floats]:
+        weights = flat.reshape(start.shape)
+        logits = matrix @ weights[:-1] + weights[-1]
+        value = float((np.logaddexp(0.0, logits) - labels * logits).sum())
+        excess = logistic(logits) - labels
+        slope = np.vstack([transposed @ excess + penalty * weights[:-1], excess.sum(axis=0)])
+        return value + 0.5 * penalty * float((weights[:-1] ** 2).sum()), slope.ravel()
+
+    options = {"maxiter": 300, "maxcor": 10, "ftol": 1e-9, "gtol": 1e-4}
+    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(found.x).reshape(start.shape)
