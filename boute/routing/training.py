@@ -65,9 +65,7 @@ class Fitted:
     typical: Floats
 
 
-def fit_router(
-    table: QualityTable, cost_order: Sequence[int], recipe: Recipe = Recipe()
-) -> Router:
+def fit_router(table: QualityTable, cost_order: Sequence[int], recipe: Recipe = Recipe()) -> Router:
     """Fit a router on all rows. `cost_order` lists columns of the table, cheapest first.
 
     A given score is only moved to [0, 1]. When no dearer model ever gains, or one always does,
