@@ -20,7 +20,7 @@ from boute.routing.prediction import Prediction
 from boute.routing.spread import Spread
 from boute.workload.arrays import Floats
 
-__all__ = ["KINDS", "QUERY_HEADERS", "Heads", "Kind", "Router"]
+__all__ = ["KINDS", "QUERY_HEADERS", "Heads", "Kind", "Router", "score_of", "typical_lengths"]
 
 Kind = Literal["lexical", "boosted", "neighbours", "factorisation", "embedding"]
 KINDS: Final[tuple[Kind, ...]] = (
@@ -42,22 +42,15 @@ _MOST_TOKENS: Final = 1e6
 
 
 class Heads(Protocol):
-    """What learns rates in [0, 1] from an encoded query; the last rate is the gain."""
+    """What learns the quality of each model's answer from an encoded query."""
 
-    @property
-    def rates(self) -> int:
-        """How many rates: one a model, and the gain."""
-
-    def all_rates(self, encoded: Encoded) -> Floats:
-        """Every rate [N, R]."""
-
-    def gain(self, encoded: Encoded) -> Floats:
-        """The last rate [N]."""
+    def quality(self, encoded: Encoded) -> Floats:
+        """Expected quality [N, K] in [0, 1]."""
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """What is saved of it."""
 
-    def check(self, figures: int, rates: int, *, grams: bool) -> None:
+    def check(self, figures: int, models: int, *, grams: bool) -> None:
         """Raise ValueError unless it is of these sizes."""
 
 
@@ -65,9 +58,10 @@ class Heads(Protocol):
 class Router:
     """Turns queries into scores in [0, 1], higher for harder, and into predictions.
 
-    `models` [K] are in the cost order that it was fitted for, cheapest first. `heads` give K
-    qualities and the gain of routing, which is the score: how much better the best of the dearer
-    models is expected to answer than the cheapest. A given score stays what it is. `lengths` are
+    `models` [K] are in the cost order that it was fitted for, cheapest first. `heads` give
+    the expected quality of each. The score is what routing is expected to gain: how much better
+    the dearer models answer in the mean than the cheapest, from -1 to 1, moved to [0, 1]. A given
+    score stays what it is. `lengths` are
     lines for the logarithm of the output tokens, and `spread` says how far answers are from both.
     `data_hash` is the SHA-256 of the table that it was fitted on.
     """
@@ -83,7 +77,7 @@ class Router:
     def __post_init__(self) -> None:
         count = len(self.models)
         grams = self.encoder.kind == "lexical"
-        self.heads.check(self.encoder.figures, count + 1, grams=grams)
+        self.heads.check(self.encoder.figures, count, grams=grams)
         self.lengths.check(self.encoder.figures, count, grams=grams)
         self.spread.check(count)
 
@@ -107,14 +101,15 @@ class Router:
 
     def score_encoded(self, encoded: Encoded) -> Floats:
         """Scores [N] of what is encoded already."""
-        return encoded.dense[:, 0] if self.takes == "given" else self.heads.gain(encoded)
+        if self.takes == "given":
+            return encoded.dense[:, 0]
+        return score_of(self.heads.quality(encoded))
 
     def predict_encoded(self, encoded: Encoded) -> Prediction:
         """The prediction for what is encoded already."""
-        quality = self.heads.all_rates(encoded)[:, :-1]
+        quality = self.heads.quality(encoded)
         line = weighted_sums(encoded, self.lengths.weights) + self.lengths.intercepts
-        typical = np.exp(line.clip(0.0, np.log(_MOST_TOKENS)))
-        return self.spread.around(quality, typical)
+        return self.spread.around(quality, typical_lengths(line))
 
     def save(self, folder: Path) -> str:
         """Write into a folder, the same bytes each time; return the SHA-256 of its router.json."""
@@ -131,3 +126,17 @@ class Router:
         from boute.routing.store import load_router
 
         return load_router(folder, expected_hash=expected_hash)
+
+
+def typical_lengths(log_tokens: Floats) -> Floats:
+    """Tokens of a line for their logarithm, within what an answer can have."""
+    return np.asarray(np.exp(log_tokens.clip(0.0, np.log(_MOST_TOKENS))))
+
+
+def score_of(quality: Floats) -> Floats:
+    """Scores [N] of expected qualities [N, K] in cost order; a half where there is one model."""
+    if quality.shape[1] == 1:
+        return np.full(len(quality), 0.5)
+    # Summed model by model: a query scores the same alone and in a batch.
+    dearer = sum(quality[:, 1:].T) / (quality.shape[1] - 1)
+    return np.asarray(((1.0 + dearer - quality[:, 0]) / 2.0).clip(0.0, 1.0))

@@ -1,31 +1,34 @@
 """Fitting a router of any kind on a quality table.
 
-The score is learnt as one more rate beside the qualities: what routing gains on a query, that is
-how much better, in [0, 1], the best of the dearer models answers it than the cheapest. With
-right-or-wrong quality it is the probability that a dearer model gets right what the cheapest gets
-wrong.
+What is learnt is the quality of each model's answer and its length; the score follows from the
+qualities. How far answers are from what is expected is learnt from rows held out, by whole tasks
+where the table names at least five.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from boute.errors import InputError, nearest
-from boute.routing.encoders.encoder import Encoded, Encoder
+from boute.routing.encoders.encoder import Encoded, EncoderKind
 from boute.routing.encoders.fitting import fit_encoder
-from boute.routing.heads.linear import Linear, fit_linear, fit_lines, weighted_sums
-from boute.routing.router import KINDS, Heads, Kind, Router
-from boute.routing.spread import Spread, fit_spread
-from boute.routing.splits import folds_of
+from boute.routing.evaluation.duplicates import near_duplicates
+from boute.routing.evaluation.splits import FOLDS, fold_of_rows
+from boute.routing.heads.boosted import fit_boosted
+from boute.routing.heads.factorisation import fit_factorisation
+from boute.routing.heads.linear import fit_linear, fit_lines, weighted_sums
+from boute.routing.heads.neighbours import fit_neighbours
+from boute.routing.router import KINDS, Heads, Kind, Router, score_of, typical_lengths
+from boute.routing.spread import fit_spread
 from boute.routing.table import QualityTable
 from boute.workload.arrays import Floats, Ints
 
-__all__ = ["MOST_ROWS", "Fitted", "Recipe", "cross_fit", "fit_router", "gain_of"]
+__all__ = ["MOST_ROWS", "Recipe", "fit_router", "folds_of", "held_out_scores", "sampled"]
 
 # More rows change little and cost memory: 100,000 questions are about 1 GB while they are fitted.
 MOST_ROWS: Final = 50_000
@@ -57,68 +60,110 @@ class Recipe:
             raise InputError("the kind lexical takes no model", mend="use --kind embedding")
 
 
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """Held-out rates [M, K + 1] and typical lengths [M, K] of a table's rows, and their folds."""
-
-    rates: Floats
-    typical: Floats
-
-
-def fit_router(table: QualityTable, cost_order: Sequence[int], recipe: Recipe = Recipe()) -> Router:
+def fit_router(
+    table: QualityTable, cost_order: Sequence[int], recipe: Recipe | None = None
+) -> Router:
     """Fit a router on all rows. `cost_order` lists columns of the table, cheapest first.
 
-    A given score is only moved to [0, 1]. When no dearer model ever gains, or one always does,
-    the router scores every query alike. Of a table of more than MOST_ROWS rows that many are
+    A given score is only moved to [0, 1]. Where every model's quality is constant, the router
+    scores every query alike. Of a table of more than MOST_ROWS rows that many are
     drawn. Raise InputError or DataError for an embedding model that cannot be used.
     """
-    return _fit(_sampled(table, recipe.seed), cost_order, recipe)
-
-
-def _fit(table: QualityTable, cost_order: Sequence[int], recipe: Recipe) -> Router:
+    recipe = recipe or Recipe()
+    table = sampled(table, recipe.seed)
     order = list(cost_order)
-    encoder, encoded = fit_encoder(table, recipe.kind, recipe.embedding, recipe.seed)
-    labels = _labels(table, order)
-    log_tokens = np.log(table.output_tokens[:, order])
-    fitted = cross_fit(table, encoder, encoded, labels, log_tokens, recipe)
+    encoder, encoded = fit_encoder(table, _encoding(recipe), recipe.embedding, recipe.seed)
+    quality, tokens = table.quality[:, order], table.output_tokens[:, order]
+    fold = folds_of(table, recipe.seed, by_task=True)
     return Router(
         kind=recipe.kind,
         models=tuple(table.models[column] for column in order),
         encoder=encoder,
-        heads=fit_heads(recipe.kind, encoder, encoded, labels, recipe.seed),
-        lengths=fit_lines(encoded, log_tokens),
+        heads=_fit_heads(recipe, encoded, quality),
+        lengths=fit_lines(encoded, np.log(tokens)),
         spread=fit_spread(
-            fitted.rates[:, :-1], labels[:, :-1], fitted.typical, table.output_tokens[:, order]
+            _held_out_quality(recipe, encoded, quality, fold),
+            quality,
+            _held_out_lengths(encoded, tokens, fold),
+            tokens,
         ),
         data_hash=table.hash(),
     )
 
 
-def cross_fit(
-    table: QualityTable,
-    encoder: Encoder,
-    encoded: Encoded,
-    labels: Floats,
-    log_tokens: Floats,
-    recipe: Recipe,
-) -> Fitted:
-    """What rows are predicted to be by fits that saw nothing like them."""
-    fold = folds_of(table, recipe.seed)
-    rates, typical = np.empty_like(labels), np.empty_like(log_tokens)
+def held_out_scores(
+    table: QualityTable, cost_order: Sequence[int], seed: int, recipe: Recipe | None = None
+) -> Floats:
+    """Scores [M] in [0, 1] of the table's rows, each from a fit that saw nothing like its query.
+
+    Five-fold cross-fitting; rows with nearly the same text share a fold. A given score is not
+    fitted, and is only moved to [0, 1].
+    """
+    recipe = recipe or Recipe()
+    encoder, encoded = fit_encoder(table, _encoding(recipe), recipe.embedding, recipe.seed)
+    if encoder.takes == "given":
+        return encoded.dense[:, 0]
+    quality = table.quality[:, list(cost_order)]
+    return score_of(_held_out_quality(recipe, encoded, quality, folds_of(table, seed)))
+
+
+def folds_of(table: QualityTable, seed: int, *, by_task: bool = False) -> Ints:
+    """A fold [M] for each row, the same for near-duplicates; for whole tasks where they are known.
+
+    With fewer than `FOLDS` tasks the near-duplicates decide all the same.
+    """
+    if by_task and table.task is not None and len(set(table.task)) >= FOLDS:
+        return fold_of_rows(np.unique(table.task, return_inverse=True)[1], FOLDS, seed)
+    groups = np.arange(len(table)) if table.text is None else near_duplicates(table.text)
+    return fold_of_rows(groups, FOLDS, seed)
+
+
+def sampled(table: QualityTable, seed: int) -> QualityTable:
+    """The table, or MOST_ROWS of its rows where it has more."""
+    if len(table) <= MOST_ROWS:
+        return table
+    rows = np.random.default_rng(seed).choice(len(table), MOST_ROWS, replace=False)
+    return table.take(np.sort(rows))
+
+
+def _encoding(recipe: Recipe) -> EncoderKind:
+    """What texts become for the heads of this kind."""
+    if recipe.kind == "lexical":
+        return "lexical"
+    return "topics" if recipe.embedding is None else "embedding"
+
+
+def _fit_heads(recipe: Recipe, encoded: Encoded, labels: Floats) -> Heads:
+    if recipe.kind == "boosted":
+        return fit_boosted(encoded, labels, recipe.seed)
+    if recipe.kind == "neighbours":
+        return fit_neighbours(encoded, labels, recipe.seed)
+    if recipe.kind == "factorisation":
+        return fit_factorisation(encoded, labels, recipe.seed)
+    return fit_linear(encoded, labels)
+
+
+def _held_out_quality(recipe: Recipe, encoded: Encoded, labels: Floats, fold: Ints) -> Floats:
+    """Expected quality [M, K] by fits on the other folds."""
+    expected = np.empty_like(labels)
+    for rows, others in _parts(fold):
+        heads = _fit_heads(recipe, encoded.take(others), labels[others])
+        expected[rows] = heads.quality(encoded.take(rows))
+    return expected
+
+
+def _held_out_lengths(encoded: Encoded, tokens: Floats, fold: Ints) -> Floats:
+    """Typical lengths [M, K] by lines fitted on the other folds."""
+    typical = np.empty_like(tokens)
+    for rows, others in _parts(fold):
+        lines = fit_lines(encoded.take(others), np.log(tokens[others]))
+        sums = weighted_sums(encoded.take(rows), lines.weights)
+        typical[rows] = typical_lengths(sums + lines.intercepts)
+    return typical
+
+
+def _parts(fold: Ints) -> Iterator[tuple[Ints, Ints]]:
     for number in np.unique(fold):
         rows, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
-        # One query repeated throughout leaves no others: then it is judged by a fit on itself.
-        seen = others if others.size else rows
-        inputs = encoded.take(rows)
-        heads = fit_heads(recipe.kind, encoder, encoded.take(seen), labels[seen], recipe.seed)
-        rates[rows] = heads.all_rates(inputs)
-        lines = fit_lines(encoded.take(seen), log_tokens[seen])
-        typical[rows] = np.exp(weighted_sums(inputs, lines.weights) + lines.intercepts)
-    return Fitted(rates, typical)
-
-
-def gain_of(quality: Floats) -> Floats:
-    """What the best of the dearer models adds to the cheapest, in [0, 1]; quality in cost order."""
-    if quality.shape[1] == 1:
-        return np.zeros(len(quality))
-    return np.asarray(np.maximum(quality[:, 1:].max(axis=1) - quality[:, 0], 0.0))
+        # One query repeated throughout leaves no others, and is then judged by a fit on itself.
+        yield rows, others if others.size else rows

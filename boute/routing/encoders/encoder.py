@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from boute.routing.encoders.embedding import EmbeddingModel
 from boute.routing.features import BUCKETS, SHAPE_NAMES, Grams, encode_text
-from boute.workload.arrays import Floats
+from boute.workload.arrays import Floats, Ints
 
 __all__ = ["Encoded", "Encoder", "EncoderKind", "Queries", "Takes", "Vectors"]
 
@@ -38,6 +38,12 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.dense)
+
+    def take(self, rows: Ints) -> Encoded:
+        """Some of the queries, in this order."""
+        grams = self.grams
+        kept = None if grams is None else tuple(grams[row] for row in rows.tolist())
+        return Encoded(self.dense[rows], kept)
 
 
 @dataclass(frozen=True, eq=False)

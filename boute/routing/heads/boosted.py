@@ -25,11 +25,11 @@ Nodes = NDArray[np.int16]
 
 @dataclass(frozen=True, eq=False)
 class Boosted:
-    """R rates of T trees each; the last rate is the gain.
+    """T trees for each of K models.
 
     Trees are whole, of depth DEPTH: node i has children 2 i + 1 and 2 i + 2, and a figure at or
-    below the threshold goes to the first. `figure` and `threshold` [R, T, NODES]; `value`
-    [R, T, NODES] is added to `start` [R] where a query ends.
+    below the threshold goes to the first. `figure` and `threshold` [K, T, NODES]; `value`
+    [K, T, NODES] is added to `start` [K] where a query ends.
     """
 
     figure: Nodes
@@ -37,18 +37,18 @@ class Boosted:
     value: Vectors
     start: Floats
 
-    @property
-    def rates(self) -> int:
-        """R."""
-        return len(self.start)
-
-    def all_rates(self, encoded: Encoded) -> Floats:
-        """Every rate [N, R] in [0, 1]."""
-        return self._some_rates(encoded, slice(None))
-
-    def gain(self, encoded: Encoded) -> Floats:
-        """The last rate [N]."""
-        return self._some_rates(encoded, slice(-1, None))[:, 0]
+    def quality(self, encoded: Encoded) -> Floats:
+        """Expected quality [N, K] in [0, 1]."""
+        count, trees = self.figure.shape[:2]
+        model, tree = np.arange(count)[:, None], np.arange(trees)
+        sums = np.empty((len(encoded), count))
+        for row, figures in enumerate(encoded.dense):
+            node = np.zeros((count, trees), dtype=np.int64)
+            for _ in range(DEPTH):
+                asked = figures[self.figure[model, tree, node]]
+                node = 2 * node + 1 + (asked > self.threshold[model, tree, node])
+            sums[row] = self.value[model, tree, node].sum(axis=1, dtype=np.float64)
+        return np.asarray((sums + self.start).clip(0.0, 1.0))
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """What is saved of it."""
@@ -59,39 +59,26 @@ class Boosted:
             "start": self.start,
         }
 
-    def check(self, figures: int, rates: int, *, grams: bool) -> None:
+    def check(self, figures: int, models: int, *, grams: bool) -> None:
         """Raise ValueError unless it is of these sizes, and no tree asks for what is not there."""
         trees = self.figure.shape[1] if self.figure.ndim == 3 else -1
         shapes = {array.shape for array in (self.figure, self.threshold, self.value)}
-        if grams or shapes != {(rates, trees, _NODES)} or self.start.shape != (rates,):
-            raise ValueError("trees have the sizes of their rates")
+        if grams or shapes != {(models, trees, _NODES)} or self.start.shape != (models,):
+            raise ValueError("trees have the sizes of their models")
         if self.figure.size and (self.figure.min() < 0 or self.figure.max() >= figures):
             raise ValueError("trees ask for figures that are there")
 
-    def _some_rates(self, encoded: Encoded, rates: slice) -> Floats:
-        figure, threshold = self.figure[rates], self.threshold[rates].astype(np.float64)
-        count, trees = figure.shape[:2]
-        rate, tree = np.arange(count)[:, None], np.arange(trees)
-        sums = np.empty((len(encoded), count))
-        for row, figures in enumerate(encoded.dense):
-            node = np.zeros((count, trees), dtype=np.int64)
-            for _ in range(DEPTH):
-                right = figures[figure[rate, tree, node]] > threshold[rate, tree, node]
-                node = 2 * node + 1 + right
-            sums[row] = self.value[rates][rate, tree, node].sum(axis=1, dtype=np.float64)
-        return np.asarray((sums + self.start[rates]).clip(0.0, 1.0))
-
 
 def fit_boosted(encoded: Encoded, labels: Floats, seed: int) -> Boosted:
-    """Fit the trees of R rates to labels [M, R] in [0, 1], by least squares."""
+    """Fit the trees of K models to labels [M, K] in [0, 1], by least squares."""
     from sklearn.ensemble import GradientBoostingRegressor
 
-    rates = labels.shape[1]
-    figure = np.zeros((rates, TREES, _NODES), dtype=np.int16)
-    threshold, value = np.zeros((2, rates, TREES, _NODES), dtype=np.float32)
+    models = labels.shape[1]
+    figure = np.zeros((models, TREES, _NODES), dtype=np.int16)
+    threshold, value = np.zeros((2, models, TREES, _NODES), dtype=np.float32)
     dense = encoded.dense.astype(np.float32)
-    for rate, label in enumerate(labels.T):
-        model = GradientBoostingRegressor(
+    for model, label in enumerate(labels.T):
+        boosted = GradientBoostingRegressor(
             n_estimators=TREES,
             max_depth=DEPTH,
             learning_rate=LEARNING_RATE,
@@ -100,8 +87,8 @@ def fit_boosted(encoded: Encoded, labels: Floats, seed: int) -> Boosted:
             max_features="sqrt",
             random_state=seed,
         ).fit(dense, label - label.mean())
-        for tree, (found,) in enumerate(model.estimators_):
-            _copy(found.tree_, 0, 0, (figure[rate, tree], threshold[rate, tree], value[rate, tree]))
+        for tree, (found,) in enumerate(boosted.estimators_):
+            _copy(found.tree_, 0, 0, (figure[model, tree], threshold[model, tree], value[model, tree]))
     return Boosted(figure, threshold, value, labels.mean(axis=0))
 
 

@@ -28,59 +28,47 @@ _LEAST_RATE: Final = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Factorisation:
-    """A map [F, d] of figures to places, places of rates [d, R] and their levels [R].
-
-    The last rate is the gain.
-    """
+    """A map [F, d] of figures to places, places of models [d, K] and their levels [K]."""
 
     places: Vectors
     models: Vectors
     levels: Floats
 
-    @property
-    def rates(self) -> int:
-        """R."""
-        return len(self.levels)
-
-    def all_rates(self, encoded: Encoded) -> Floats:
-        """Every rate [N, R] in [0, 1]."""
+    def quality(self, encoded: Encoded) -> Floats:
+        """Expected quality [N, K] in [0, 1]."""
         return logistic(encoded.dense @ self.places @ self.models + self.levels)
-
-    def gain(self, encoded: Encoded) -> Floats:
-        """The last rate [N]."""
-        return self.all_rates(encoded)[:, -1]
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """What is saved of it."""
         return {"places": self.places, "models": self.models, "levels": self.levels}
 
-    def check(self, figures: int, rates: int, *, grams: bool) -> None:
+    def check(self, figures: int, models: int, *, grams: bool) -> None:
         """Raise ValueError unless it is of these sizes."""
         inner = self.models.shape[0] if self.models.ndim == 2 else 0
-        fits = self.places.shape == (figures, inner) and self.models.shape == (inner, rates)
-        if grams or not fits or self.levels.shape != (rates,):
-            raise ValueError("factors have the sizes of figures and rates")
+        fits = self.places.shape == (figures, inner) and self.models.shape == (inner, models)
+        if grams or not fits or self.levels.shape != (models,):
+            raise ValueError("factors have the sizes of figures and models")
 
 
 def fit_factorisation(encoded: Encoded, labels: Floats, seed: int) -> Factorisation:
-    """Fit to labels [M, R] in [0, 1] by cross-entropy; constant labels give constant rates."""
+    """Fit to labels [M, K] in [0, 1] by cross-entropy."""
     from scipy.optimize import minimize
 
     dense = encoded.dense
-    figures, rates = dense.shape[1], labels.shape[1]
-    inner = min(DIMENSIONS, rates)
+    figures, count = dense.shape[1], labels.shape[1]
+    inner = min(DIMENSIONS, count)
     mean = np.clip(labels.mean(axis=0), _LEAST_RATE, 1 - _LEAST_RATE)
     rng = np.random.default_rng(seed)
     start = [
         0.1 * rng.standard_normal((figures, inner)),
-        0.1 * rng.standard_normal((inner, rates)),
+        0.1 * rng.standard_normal((inner, count)),
         np.log(mean / (1 - mean)),
     ]
     cuts = np.cumsum([part.size for part in start])[:-1]
 
     def parts(flat: Floats) -> tuple[Floats, Floats, Floats]:
         places, models, levels = np.split(flat, cuts)
-        return places.reshape(figures, inner), models.reshape(inner, rates), levels
+        return places.reshape(figures, inner), models.reshape(inner, count), levels
 
     def loss(flat: Floats) -> tuple[float, Floats]:
         places, models, levels = parts(flat)

@@ -1,13 +1,13 @@
-"""Linear heads: one logistic regression a rate, on figures and hashed n-grams.
+"""Linear heads: one logistic regression a model, on figures and hashed n-grams.
 
-All rates of a router are fitted at once, with quality in [0, 1] as a fractional label. Applying
+All models are fitted at once, with quality in [0, 1] as a fractional label. Applying
 them needs numpy only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,50 +20,39 @@ from boute.workload.arrays import Floats
 if TYPE_CHECKING:
     from scipy import sparse
 
-__all__ = ["Linear", "design", "fit_linear", "logistic", "weighted_sums"]
+__all__ = ["Linear", "design", "fit_linear", "fit_lines", "logistic", "weighted_sums"]
 
-# L2 penalty on every weight, for labels that are summed over rows.
-PENALTY: Final = 3.0
+# L2 penalties on the weights of figures and of n-grams, for losses summed over rows. Words tell
+# tasks apart, which does not help on another task.
+FIGURE_PENALTY: Final = 1.0
+GRAM_PENALTY: Final = 30.0
+LINE_PENALTY: Final = 10.0
 _LEAST_RATE: Final = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """Weights [D, R] and intercepts [R] of R rates; the last rate is the gain.
+    """Weights [D, K] and intercepts [K] of K models.
 
     D is BUCKETS + F with n-grams, which come first, and F without.
     """
 
     weights: Vectors
     intercepts: Floats
-    _gain: Floats = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        # A column of its own: a request needs no more of the weights than this.
-        object.__setattr__(self, "_gain", self.weights[:, -1:].astype(np.float64))
-
-    @property
-    def rates(self) -> int:
-        """R."""
-        return len(self.intercepts)
-
-    def all_rates(self, encoded: Encoded) -> Floats:
-        """Every rate [N, R] in [0, 1]."""
+    def quality(self, encoded: Encoded) -> Floats:
+        """Expected quality [N, K] in [0, 1]."""
         return logistic(weighted_sums(encoded, self.weights) + self.intercepts)
-
-    def gain(self, encoded: Encoded) -> Floats:
-        """The last rate [N]."""
-        return logistic(weighted_sums(encoded, self._gain)[:, 0] + self.intercepts[-1])
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """What is saved of it."""
         return {"weights": self.weights, "intercepts": self.intercepts}
 
-    def check(self, figures: int, rates: int, *, grams: bool) -> None:
+    def check(self, figures: int, models: int, *, grams: bool) -> None:
         """Raise ValueError unless it is of these sizes."""
-        shape = (figures + (BUCKETS if grams else 0), rates)
-        if self.weights.shape != shape or self.intercepts.shape != (rates,):
-            raise ValueError("linear heads have a weight a figure and rate")
+        shape = (figures + (BUCKETS if grams else 0), models)
+        if self.weights.shape != shape or self.intercepts.shape != (models,):
+            raise ValueError("linear heads have a weight a figure and model")
 
 
 def logistic(logits: Floats) -> Floats:
@@ -72,7 +61,7 @@ def logistic(logits: Floats) -> Floats:
 
 
 def weighted_sums(encoded: Encoded, weights: Vectors | Floats) -> Floats:
-    """Sums [N, R] of what is encoded, weighted [D, R].
+    """Sums [N, K] of what is encoded, weighted [D, K].
 
     Row by row and not by BLAS: a query gets the same alone and in a batch, to the last bit.
     """
@@ -100,8 +89,17 @@ def design(encoded: Encoded) -> sparse.csr_array | Floats:
     return sparse.hstack([hashed, sparse.csr_array(encoded.dense)], format="csr")
 
 
-def fit_linear(encoded: Encoded, labels: Floats, penalty: float = PENALTY) -> Linear:
-    """Fit R rates to labels [N, R] in [0, 1]; a constant label gives a constant rate."""
+def fit_linear(encoded: Encoded, quality: Floats) -> Linear:
+    """Fit to quality [N, K] in [0, 1]; a model of constant quality is expected to keep it."""
+    return fit_penalised(encoded, quality, FIGURE_PENALTY, GRAM_PENALTY)
+
+
+def fit_penalised(
+    encoded: Encoded, labels: Floats, figure_penalty: float, gram_penalty: float
+) -> Linear:
+    """Fit with other penalties."""
+    grams = 0 if encoded.grams is None else BUCKETS
+    penalty = np.repeat([gram_penalty, figure_penalty], [grams, encoded.dense.shape[1]])[:, None]
     matrix = design(encoded)
     mean = np.clip(labels.mean(axis=0), _LEAST_RATE, 1 - _LEAST_RATE)
     varied = np.flatnonzero(np.ptp(labels, axis=0) > 0)
@@ -114,10 +112,22 @@ def fit_linear(encoded: Encoded, labels: Floats, penalty: float = PENALTY) -> Li
     return Linear(weights.astype(np.float32), intercepts)
 
 
+def fit_lines(encoded: Encoded, values: Floats) -> Linear:
+    """Ridge regression of values [N, K]; apply it with `weighted_sums` and its intercepts."""
+    from sklearn.linear_model import Ridge
+
+    solver = "sparse_cg" if encoded.grams is not None else "cholesky"
+    model = Ridge(alpha=LINE_PENALTY, solver=solver, tol=1e-6)
+    model.fit(design(encoded), values - values.mean(axis=0))
+    weights = np.asarray(model.coef_).reshape(values.shape[1], -1).T
+    intercepts = np.asarray(model.intercept_).reshape(-1) + values.mean(axis=0)
+    return Linear(weights.astype(np.float32), intercepts)
+
+
 def _minimised(
-    matrix: sparse.csr_array | Floats, labels: Floats, start: Floats, penalty: float
+    matrix: sparse.csr_array | Floats, labels: Floats, start: Floats, penalty: Floats
 ) -> Floats:
-    """Weights and, in the last row, intercepts [D + 1, R] of the least cross-entropy."""
+    """Weights and, in the last row, intercepts [D + 1, K] of the least cross-entropy."""
     from scipy.optimize import minimize
 
     transposed = matrix.T.tocsr() if hasattr(matrix, "tocsr") else matrix.T
@@ -128,7 +138,7 @@ def _minimised(
         value = float((np.logaddexp(0.0, logits) - labels * logits).sum())
         excess = logistic(logits) - labels
         slope = np.vstack([transposed @ excess + penalty * weights[:-1], excess.sum(axis=0)])
-        return value + 0.5 * penalty * float((weights[:-1] ** 2).sum()), slope.ravel()
+        return value + 0.5 * float((penalty * weights[:-1] ** 2).sum()), slope.ravel()
 
     options = {"maxiter": 300, "maxcor": 10, "ftol": 1e-9, "gtol": 1e-4}
     found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options)

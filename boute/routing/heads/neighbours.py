@@ -1,4 +1,4 @@
-"""Nearest neighbours: the rates of a query are those of the most similar rows it was fitted on."""
+"""Nearest neighbours: a query is answered as the most similar rows of the table were."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Neighbours", "fit_neighbours"]
 NEIGHBOURS: Final = 100
 # Of cosine similarity: a row this much nearer counts e times as much.
 TEMPERATURE: Final = 0.1
-# Rows that count as much as all neighbours together, at the mean rate of the table.
+# Rows that count as much as all neighbours together, at the mean quality of the table.
 PRIOR_ROWS: Final = 10.0
 MOST_ROWS: Final = 20_000
 _LEAST_LENGTH: Final = 1e-9
@@ -25,28 +25,19 @@ _LEAST_LENGTH: Final = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Unit vectors [M, F] of the rows, and their rates [M, R]; the last rate is the gain."""
+    """Unit vectors [M, F] of the rows, and the quality of their answers [M, K]."""
 
     vectors: Vectors
     labels: Vectors
 
-    @property
-    def rates(self) -> int:
-        """R."""
-        return int(self.labels.shape[1])
-
-    def all_rates(self, encoded: Encoded) -> Floats:
-        """Every rate [N, R] in [0, 1]."""
+    def quality(self, encoded: Encoded) -> Floats:
+        """Expected quality [N, K] in [0, 1]."""
         nearest, similarity = self.nearest(encoded)
         weights = np.exp((similarity - 1.0) / TEMPERATURE)[:, :, None]
         prior = PRIOR_ROWS * weights.mean(axis=1)
         mean = self.labels.mean(axis=0, dtype=np.float64)
         known = (weights * self.labels[nearest]).sum(axis=1) + prior * mean
         return np.asarray(known / (weights.sum(axis=1) + prior))
-
-    def gain(self, encoded: Encoded) -> Floats:
-        """The last rate [N]."""
-        return self.all_rates(encoded)[:, -1]
 
     def nearest(self, encoded: Encoded) -> tuple[Ints, Floats]:
         """Rows [N, k] that are nearest, nearest first, and their cosine similarity [N, k]."""
@@ -62,17 +53,17 @@ class Neighbours:
         """What is saved of it."""
         return {"vectors": self.vectors, "labels": self.labels}
 
-    def check(self, figures: int, rates: int, *, grams: bool) -> None:
+    def check(self, figures: int, models: int, *, grams: bool) -> None:
         """Raise ValueError unless it is of these sizes."""
         rows = len(self.vectors)
         if grams or not rows or self.vectors.shape != (rows, figures):
             raise ValueError("rows have a number a figure")
-        if self.labels.shape != (rows, rates) or self.labels.min() < 0 or self.labels.max() > 1:
-            raise ValueError("rows have a rate in [0, 1] each")
+        if self.labels.shape != (rows, models) or self.labels.min() < 0 or self.labels.max() > 1:
+            raise ValueError("rows have a quality in [0, 1] a model")
 
 
 def fit_neighbours(encoded: Encoded, labels: Floats, seed: int) -> Neighbours:
-    """Keep the rows with their labels [M, R] in [0, 1]; a sample of them beyond MOST_ROWS."""
+    """Keep the rows with their labels [M, K] in [0, 1]; a sample of them beyond MOST_ROWS."""
     rows = np.arange(len(encoded))
     if len(rows) > MOST_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
