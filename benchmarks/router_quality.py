@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.fit_quality_presets import FAMILIES, ROOT, zeroeval_table
 from boute.routing.apgr import router_report
-from boute.routing.score import held_out_scores
+from boute.routing.training import held_out_scores
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ from boute.performance.memory import WEIGHT_BYTES
 from boute.profiles.catalog import load_model
 from boute.profiles.gpu import GpuCard
 from boute.profiles.model import ModelCard
-from boute.routing.score import held_out_scores
 from boute.routing.table import QualityTable, load_quality_table
+from boute.routing.training import held_out_scores
 from boute.spec.load import gpu_card, resolve, spec_hash
 from boute.spec.model import GpuSupply, ModelChoice, Spec
 from boute.spec.prices import gpu_price

@@ -29,12 +29,12 @@ __all__ = ["Origin", "front_trials", "make_plans", "nothing_feasible"]
 
 @dataclass(frozen=True)
 class Origin:
-    """What plans of one run have in common: spec file, sampler and seed, the router's file."""
+    """What plans of one run have in common: spec file, sampler and seed, the router's folder."""
 
     spec_file: Path
     sampler: str
     seed: int
-    router_file: Path
+    router_folder: Path
     router_hash: str
 
 
@@ -135,7 +135,7 @@ def _plan(
     choices = {choice.name: choice for choice in spec.models}
     routing = trial.decision.routing.model_copy(
         update={
-            "router": os.path.relpath(origin.router_file, folder),
+            "router": os.path.relpath(origin.router_folder, folder),
             "router_hash": origin.router_hash,
             "dial": dial(served),
         }

@@ -5,11 +5,17 @@ from __future__ import annotations
 import copy
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+from boute.routing.encoders.encoder import Encoder
+from boute.routing.heads.linear import Linear
+from boute.routing.router import Router
+from boute.routing.spread import Spread
 
 SMALL: dict[str, Any] = {
     "models": ["llama-3.1-8b", "llama-3.1-70b"],
@@ -58,5 +64,20 @@ def small_spec() -> Callable[..., dict[str, Any]]:
 
     def make(**changes: Any) -> dict[str, Any]:
         return copy.deepcopy(SMALL | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def given_router() -> Callable[[Sequence[str]], Router]:
+    """Makes a router of a score that clients give, which stays as it is."""
+
+    def make(models: Sequence[str]) -> Router:
+        count = len(models)
+        flat = Linear(np.zeros((1, count), dtype=np.float32), np.zeros(count))
+        ones, zeros = np.ones(count), np.zeros(count)
+        encoder = Encoder("given", ("score",), np.zeros(1), np.ones(1))
+        spread = Spread(zeros, ones, ones, ones, ones)
+        return Router("lexical", tuple(models), encoder, flat, flat, spread, "0" * 64)
 
     return make

@@ -2,7 +2,7 @@
 
 Two views of a text: hashed counts of words and word pairs, and a dozen figures of its shape. The
 hash is a polynomial in the characters, the same on every machine and in every process. Changing
-anything here changes what a saved router means: raise `SCHEMA_VERSION` in `boute.routing.router`
+anything here changes what a saved router means: raise `SCHEMA_VERSION` in `boute.routing.store`
 with it.
 
 Every request waits for this, so a text is an array of characters from the start, and no step goes

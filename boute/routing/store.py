@@ -13,7 +13,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from boute.routing.heads.boosted import Boosted
 from boute.routing.heads.factorisation import Factorisation
 from boute.routing.heads.linear import Linear
 from boute.routing.heads.neighbours import Neighbours
-from boute.routing.router import Heads, Kind, Router
+from boute.routing.router import Kind, Router
 from boute.routing.spread import Spread
 
 __all__ = ["ARRAYS", "HEADER", "SCHEMA_VERSION", "load_router", "router_files", "save_router"]
@@ -47,7 +47,7 @@ _HEADS: Final[Mapping[Kind, type[Linear | Boosted | Neighbours | Factorisation]]
     "factorisation": Factorisation,
 }
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 class _Header(Document):
@@ -163,7 +163,9 @@ def _arrays_of(router: Router) -> dict[str, Array]:
         "lengths": router.lengths.arrays(),
         "spread": router.spread.arrays(),
     }
-    return {f"{part}.{name}": array for part, named in parts.items() for name, array in named.items()}
+    return {
+        f"{part}.{name}": array for part, named in parts.items() for name, array in named.items()
+    }
 
 
 def _packed(router: Router) -> bytes:
@@ -214,7 +216,9 @@ def _plain(name: str, array: Array) -> bool:
 def _bounded(path: Path, most: int) -> bytes:
     if path.is_file() and path.stat().st_size > most:
         raise DataError(
-            f"is larger than the {most >> 20} MiB of any router", where=str(path), mend="fit it again"
+            f"is larger than the {most >> 20} MiB of any router",
+            where=str(path),
+            mend="fit it again",
         )
     return read_bytes(path, error=DataError)
 

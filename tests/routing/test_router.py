@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from boute.errors import DataError
 from boute.routing.router import Router
-from boute.routing.score import fit_router
 from boute.routing.table import QualityTable
+from boute.routing.training import fit_router
 
 TEXTS = ["integral of a tree", "simple road", ""]
 

@@ -71,4 +71,4 @@ def _projection(grams: Sequence[Grams], seed: int) -> Vectors:
     for _ in range(_POWER_STEPS):
         basis, _ = np.linalg.qr(matrix.T @ (matrix @ basis))
     spread = (matrix @ basis).std(axis=0)
-    return (basis / np.where(spread > 1e-9, spread, 1.0)).astype(np.float32)
+    return np.asarray(basis / np.where(spread > 1e-9, spread, 1.0), dtype=np.float32)

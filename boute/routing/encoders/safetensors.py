@@ -22,7 +22,7 @@ _SIZES: Final = {"F32": 4, "F16": 2, "BF16": 2}
 
 
 def read_tensors(data: bytes, where: str) -> dict[str, NDArray[np.float32]]:
-    """The floating-point tensors by name; other kinds are left out. Raise DataError when damaged."""
+    """The floating-point tensors by name, other kinds left out; raise DataError when damaged."""
     try:
         size = int.from_bytes(data[:8], "little")
         if size > min(_MOST_HEADER_BYTES, len(data) - 8):

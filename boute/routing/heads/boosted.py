@@ -88,7 +88,9 @@ def fit_boosted(encoded: Encoded, labels: Floats, seed: int) -> Boosted:
             random_state=seed,
         ).fit(dense, label - label.mean())
         for tree, (found,) in enumerate(boosted.estimators_):
-            _copy(found.tree_, 0, 0, (figure[model, tree], threshold[model, tree], value[model, tree]))
+            _copy(
+                found.tree_, 0, 0, (figure[model, tree], threshold[model, tree], value[model, tree])
+            )
     return Boosted(figure, threshold, value, labels.mean(axis=0))
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from boute.routing.encoders.encoder import Encoded, Vectors
 from boute.routing.heads.linear import logistic
+from boute.routing.heads.minimise import minimised
 from boute.workload.arrays import Floats
 
 __all__ = ["Factorisation", "fit_factorisation"]
@@ -52,8 +53,6 @@ class Factorisation:
 
 def fit_factorisation(encoded: Encoded, labels: Floats, seed: int) -> Factorisation:
     """Fit to labels [M, K] in [0, 1] by cross-entropy."""
-    from scipy.optimize import minimize
-
     dense = encoded.dense
     figures, count = dense.shape[1], labels.shape[1]
     inner = min(DIMENSIONS, count)
@@ -84,7 +83,5 @@ def fit_factorisation(encoded: Encoded, labels: Floats, seed: int) -> Factorisat
         )
         return value, np.concatenate([slope.ravel() for slope in slopes])
 
-    flat = np.concatenate([part.ravel() for part in start])
-    found = minimize(loss, flat, jac=True, method="L-BFGS-B", options={"maxiter": 200})
-    places, models, levels = parts(np.asarray(found.x))
+    places, models, levels = parts(minimised(loss, np.concatenate([p.ravel() for p in start])))
     return Factorisation(places.astype(np.float32), models.astype(np.float32), levels.copy())

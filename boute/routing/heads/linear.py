@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from boute.routing.encoders.encoder import Encoded, Vectors
 from boute.routing.features import BUCKETS
+from boute.routing.heads.minimise import minimised
 from boute.workload.arrays import Floats
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ __all__ = ["Linear", "design", "fit_linear", "fit_lines", "logistic", "weighted_
 # L2 penalties on the weights of figures and of n-grams, for losses summed over rows. Words tell
 # tasks apart, which does not help on another task.
 FIGURE_PENALTY: Final = 1.0
-GRAM_PENALTY: Final = 30.0
+GRAM_PENALTY: Final = 10.0
 LINE_PENALTY: Final = 10.0
 _LEAST_RATE: Final = 1e-6
 
@@ -86,7 +87,8 @@ def design(encoded: Encoded) -> sparse.csr_array | Floats:
     columns = np.concatenate([buckets for buckets, _ in encoded.grams])
     values = np.concatenate([weights for _, weights in encoded.grams])
     hashed = sparse.csr_array((values, columns, starts), shape=(len(encoded), BUCKETS))
-    return sparse.hstack([hashed, sparse.csr_array(encoded.dense)], format="csr")
+    both: sparse.csr_array = sparse.hstack([hashed, sparse.csr_array(encoded.dense)], format="csr")
+    return both
 
 
 def fit_linear(encoded: Encoded, quality: Floats) -> Linear:
@@ -107,7 +109,7 @@ def fit_penalised(
     intercepts = np.log(mean / (1 - mean))
     if varied.size:
         start = np.vstack([weights[:, varied], intercepts[varied]])
-        found = _minimised(matrix, labels[:, varied], start, penalty)
+        found = _weights(matrix, labels[:, varied], start, penalty)
         weights[:, varied], intercepts[varied] = found[:-1], found[-1]
     return Linear(weights.astype(np.float32), intercepts)
 
@@ -124,12 +126,10 @@ def fit_lines(encoded: Encoded, values: Floats) -> Linear:
     return Linear(weights.astype(np.float32), intercepts)
 
 
-def _minimised(
+def _weights(
     matrix: sparse.csr_array | Floats, labels: Floats, start: Floats, penalty: Floats
 ) -> Floats:
     """Weights and, in the last row, intercepts [D + 1, K] of the least cross-entropy."""
-    from scipy.optimize import minimize
-
     transposed = matrix.T.tocsr() if hasattr(matrix, "tocsr") else matrix.T
 
     def loss(flat: Floats) -> tuple[float, Floats]:
@@ -140,6 +140,4 @@ def _minimised(
         slope = np.vstack([transposed @ excess + penalty * weights[:-1], excess.sum(axis=0)])
         return value + 0.5 * float((penalty * weights[:-1] ** 2).sum()), slope.ravel()
 
-    options = {"maxiter": 300, "maxcor": 10, "ftol": 1e-9, "gtol": 1e-4}
-    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options)
-    return np.asarray(found.x).reshape(start.shape)
+    return minimised(loss, start)

@@ -72,4 +72,4 @@ def fit_neighbours(encoded: Encoded, labels: Floats, seed: int) -> Neighbours:
 
 def _unit(dense: Floats) -> Vectors:
     length = np.maximum(np.linalg.norm(dense, axis=1, keepdims=True), _LEAST_LENGTH)
-    return (dense / length).astype(np.float32)
+    return np.asarray(dense / length, dtype=np.float32)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from boute.routing.score import fit_router, held_out_scores
 from boute.routing.table import QualityTable
+from boute.routing.training import fit_router, held_out_scores
 
 Make = Callable[..., QualityTable]
 
