@@ -43,7 +43,7 @@ def drift(
     if named is not None:
         routing = named.routing
         cut = Cut(tuple(routing.models), tuple(routing.thresholds), tuple(routing.fractions))
-    found = run(seen.scores, loaded.training_scores, **_of(cut))
+    found = run(seen.scores, loaded.reference.scores, **_of(cut))
     if as_json:
         print_json(_data(found))
     else:
