@@ -119,8 +119,11 @@ def folds_of(table: QualityTable, seed: int, *, by_task: bool = False) -> Ints:
     """
     if by_task and table.task is not None and len(set(table.task)) >= FOLDS:
         return fold_of_rows(np.unique(table.task, return_inverse=True)[1], FOLDS, seed)
-    groups = np.arange(len(table)) if table.text is None else near_duplicates(table.text)
-    return fold_of_rows(groups, FOLDS, seed)
+    if table.text is None:
+        return fold_of_rows(np.arange(len(table)), FOLDS, seed)
+    number = {text: index for index, text in enumerate(dict.fromkeys(table.text))}
+    groups = near_duplicates(list(number))
+    return fold_of_rows(groups[[number[text] for text in table.text]], FOLDS, seed)
 
 
 def sampled(table: QualityTable, seed: int) -> QualityTable:

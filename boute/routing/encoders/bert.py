@@ -66,7 +66,8 @@ def _dense(states: Array, name: str, tensors: Tensors) -> Array:
 def _normed(states: Array, name: str, tensors: Tensors) -> Array:
     centred = states - states.mean(axis=-1, keepdims=True)
     scale = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + np.float32(_EPSILON))
-    return centred / scale * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+    moved: Array = centred / scale * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+    return moved
 
 
 def _gelu(inputs: Array) -> Array:
