@@ -44,11 +44,11 @@ def evaluate(
     from boute.routing.evaluation.evaluate import by_task
     from boute.routing.evaluation.evaluate import evaluate as run
     from boute.routing.evaluation.judged import judge
-    from boute.routing.layouts import read_training_table
+    from boute.routing.layouts import Choices, read_training_table
     from boute.routing.router import Router
 
     loaded = Router.load(router)
-    rows = read_training_table(table, models=loaded.models).table
+    rows = read_training_table(table, Choices(models=loaded.models)).table
     judged = judge(loaded, rows, prices_of(price or []))
     if unseen:
         judged = judged.take(np.flatnonzero(~judged.seen))

@@ -40,7 +40,7 @@ class Calibrated:
 def calibrate(router: Router, table: QualityTable, seed: int = 0) -> Calibrated:
     """Calibrate on the rows of a table that the router was not fitted on.
 
-    Earlier lines are replaced. Raise DataError where fewer than LEAST_ROWS such rows are left, or
+    Lines that it has are replaced. Raise DataError where fewer than LEAST_ROWS such rows are left, or
     what judging raises.
     """
     plain = replace(router, calibration=np.tile([1.0, 0.0], (len(router.models), 1)))
@@ -65,7 +65,7 @@ def calibrate(router: Router, table: QualityTable, seed: int = 0) -> Calibrated:
         router=replace(router, calibration=fit_calibration(predicted, quality)),
         rows=len(kept),
         left_out=len(table) - len(kept),
-        before=_each(predicted, quality),
+        before=_each(calibrated(predicted, router.calibration), quality),
         after=_each(after, quality),
     )
 
