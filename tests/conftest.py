@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from boute.routing.encoders.encoder import Encoder
 from boute.routing.heads.linear import Linear
+from boute.routing.reference import Reference
 from boute.routing.router import Router
 from boute.routing.spread import Spread
 
@@ -78,6 +79,10 @@ def given_router() -> Callable[[Sequence[str]], Router]:
         ones, zeros = np.ones(count), np.zeros(count)
         encoder = Encoder("given", ("score",), np.zeros(1), np.ones(1))
         spread = Spread(zeros, ones, ones, ones, ones)
-        return Router("lexical", tuple(models), encoder, flat, flat, spread, "0" * 64)
+        lines = np.stack([ones, zeros], axis=1)
+        seen = Reference(np.linspace(0.0, 1.0, 101), np.zeros(0, dtype=np.uint64))
+        return Router(
+            "lexical", tuple(models), encoder, flat, flat, spread, lines, seen, "0" * 64
+        )
 
     return make

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boute.routing.encoders.encoder import Encoded, Encoder, Queries, Takes
+from boute.routing.evaluation.recalibrate import calibrated
 from boute.routing.heads.linear import Linear, weighted_sums
 from boute.routing.prediction import Prediction
+from boute.routing.reference import Reference
 from boute.routing.spread import Spread
 from boute.workload.arrays import Floats
 
@@ -58,12 +60,13 @@ class Heads(Protocol):
 class Router:
     """Turns queries into scores in [0, 1], higher for harder, and into predictions.
 
-    `models` [K] are in the cost order that it was fitted for, cheapest first. `heads` give
-    the expected quality of each. The score is what routing is expected to gain: how much better
-    the dearer models answer in the mean than the cheapest, from -1 to 1, moved to [0, 1]. A given
-    score stays what it is. `lengths` are
-    lines for the logarithm of the output tokens, and `spread` says how far answers are from both.
-    `data_hash` is the SHA-256 of the table that it was fitted on.
+    `models` [K] are in the cost order that it was fitted for, cheapest first. `heads` give the
+    expected quality of each. The score is what routing is expected to gain: how much better the
+    dearer models answer in the mean than the cheapest, from -1 to 1, moved to [0, 1]. A given
+    score stays what it is. `lengths` are lines for the logarithm of the output tokens, and
+    `spread` says how far answers are from both. `calibration` [K, 2] has a slope and a level on
+    the logit of each model's quality, for predictions only: it never moves a score. `reference`
+    and `data_hash`, the SHA-256 of the table, say what it was fitted on.
     """
 
     kind: Kind
@@ -72,6 +75,8 @@ class Router:
     heads: Heads
     lengths: Linear
     spread: Spread
+    calibration: Floats
+    reference: Reference
     data_hash: str
 
     def __post_init__(self) -> None:
@@ -80,6 +85,9 @@ class Router:
         self.heads.check(self.encoder.figures, count, grams=grams)
         self.lengths.check(self.encoder.figures, count, grams=grams)
         self.spread.check(count)
+        self.reference.check()
+        if self.calibration.shape != (count, 2) or (self.calibration[:, 0] <= 0).any():
+            raise ValueError("a calibration has a rising line a model")
 
     @property
     def takes(self) -> Takes:
@@ -107,7 +115,7 @@ class Router:
 
     def predict_encoded(self, encoded: Encoded) -> Prediction:
         """The prediction for what is encoded already."""
-        quality = self.heads.quality(encoded)
+        quality = calibrated(self.heads.quality(encoded), self.calibration)
         line = weighted_sums(encoded, self.lengths.weights) + self.lengths.intercepts
         return self.spread.around(quality, typical_lengths(line))
 

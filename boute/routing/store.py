@@ -27,6 +27,7 @@ from boute.routing.heads.boosted import Boosted
 from boute.routing.heads.factorisation import Factorisation
 from boute.routing.heads.linear import Linear
 from boute.routing.heads.neighbours import Neighbours
+from boute.routing.reference import Reference
 from boute.routing.router import Kind, Router
 from boute.routing.spread import Spread
 
@@ -147,11 +148,13 @@ def _router(header: _Header, files: dict[str, bytes], text: bytes, folder: Path)
             heads=_HEADS[header.kind](**_part(arrays, "heads")),
             lengths=Linear(**_part(arrays, "lengths")),
             spread=Spread(**_part(arrays, "spread")),
+            calibration=_part(arrays, "calibration")["lines"],
+            reference=Reference(**_part(arrays, "reference")),
             data_hash=header.data_hash,
         )
         if _arrays_of(router).keys() != arrays.keys():
             raise ValueError
-    except (ValueError, TypeError, IndexError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError):
         raise _damaged(where) from None
     return router
 
@@ -162,6 +165,8 @@ def _arrays_of(router: Router) -> dict[str, Array]:
         "heads": router.heads.arrays(),
         "lengths": router.lengths.arrays(),
         "spread": router.spread.arrays(),
+        "calibration": {"lines": router.calibration},
+        "reference": router.reference.arrays(),
     }
     return {
         f"{part}.{name}": array for part, named in parts.items() for name, array in named.items()
@@ -201,7 +206,10 @@ def _unpacked(data: bytes, where: str) -> dict[str, Array]:
     return arrays
 
 
-_WIDE: Final = {"mean", "scale", "intercepts", "levels", "start", "floor", "slope", "low", "high"}
+_WIDE: Final = {"mean", "scale", "intercepts", "levels", "start", "floor", "slope", "low", "high"} | {
+    "lines",
+    "scores",
+}
 
 
 def _plain(name: str, array: Array) -> bool:
@@ -209,6 +217,8 @@ def _plain(name: str, array: Array) -> bool:
     last = name.rpartition(".")[2]
     if last == "figure":
         return array.dtype == np.int16
+    if last == "texts":
+        return array.dtype == np.uint64
     wanted = np.float64 if last in _WIDE else np.float32
     return array.dtype == wanted and bool(np.isfinite(array).all())
 

@@ -18,11 +18,14 @@ from boute.errors import InputError, nearest
 from boute.routing.encoders.encoder import Encoded, EncoderKind
 from boute.routing.encoders.fitting import fit_encoder
 from boute.routing.evaluation.duplicates import near_duplicates
+from boute.routing.evaluation.recalibrate import calibrated, fit_calibration
+from boute.routing.evaluation.seen import text_hashes
 from boute.routing.evaluation.splits import FOLDS, fold_of_rows
 from boute.routing.heads.boosted import fit_boosted
 from boute.routing.heads.factorisation import fit_factorisation
 from boute.routing.heads.linear import fit_linear, fit_lines, weighted_sums
 from boute.routing.heads.neighbours import fit_neighbours
+from boute.routing.reference import Reference
 from boute.routing.router import KINDS, Heads, Kind, Router, score_of, typical_lengths
 from boute.routing.spread import fit_spread
 from boute.routing.table import QualityTable
@@ -75,6 +78,9 @@ def fit_router(
     encoder, encoded = fit_encoder(table, _encoding(recipe), recipe.embedding, recipe.seed)
     quality, tokens = table.quality[:, order], table.output_tokens[:, order]
     fold = folds_of(table, recipe.seed, by_task=True)
+    expected = _held_out_quality(recipe, encoded, quality, fold)
+    lines = fit_calibration(expected, quality)
+    scores = encoded.dense[:, 0] if encoder.takes == "given" else score_of(expected)
     return Router(
         kind=recipe.kind,
         models=tuple(table.models[column] for column in order),
@@ -82,11 +88,10 @@ def fit_router(
         heads=_fit_heads(recipe, encoded, quality),
         lengths=fit_lines(encoded, np.log(tokens)),
         spread=fit_spread(
-            _held_out_quality(recipe, encoded, quality, fold),
-            quality,
-            _held_out_lengths(encoded, tokens, fold),
-            tokens,
+            calibrated(expected, lines), quality, _held_out_lengths(encoded, tokens, fold), tokens
         ),
+        calibration=lines,
+        reference=Reference.of(scores, text_hashes(table.text or ())),
         data_hash=table.hash(),
     )
 

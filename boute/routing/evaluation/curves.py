@@ -62,8 +62,10 @@ def cpt(curve: Curve, level: float) -> Floats:
     start = np.maximum(end - 1, 0)
     low, high = curve.gain[start, column], curve.gain[end, column]
     left, right = curve.share[start, column], curve.share[end, column]
-    reached: Floats = left + _over(wanted - low, high - low) * (right - left)
-    return np.where(wanted > 0, reached, np.nan)
+    step = _over(wanted - low, high - low) * (right - left)
+    reached = np.asarray(left + step, dtype=np.float64)
+    reached[wanted <= 0] = np.nan
+    return reached
 
 
 def _runs(score: Floats) -> tuple[Ints, Ints]:
@@ -79,4 +81,5 @@ def _from_zero(parts: Floats) -> Floats:
 
 
 def _over(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    ratio: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return ratio

@@ -112,16 +112,17 @@ def drift(
 
 def psi(seen: Floats, training: Floats, edges: Floats) -> float:
     """The population stability index of two samples over the bins between `edges` [B - 1]."""
-    counts = [
-        np.maximum(np.bincount(np.searchsorted(edges, s), minlength=len(edges) + 1), _EMPTY)
-        for s in (seen, training)
-    ]
-    q, p = (count / count.sum() for count in counts)
+    bins = len(edges) + 1
+    counts = np.stack(
+        [np.bincount(np.searchsorted(edges, s), minlength=bins) for s in (seen, training)]
+    )
+    held = np.maximum(counts[:, counts.any(axis=0)], _EMPTY)
+    q, p = held / held.sum(axis=1, keepdims=True)
     return float(((q - p) * np.log(q / p)).sum())
 
 
 def _bins(training: Floats) -> Floats:
-    """Inner edges of ten bins that hold a tenth of the training scores each, fewer where they tie."""
+    """Inner edges of ten bins of a tenth of the training scores each, fewer where they tie."""
     return np.unique(np.quantile(training, np.linspace(0, 1, _BINS + 1)[1:-1]))
 
 

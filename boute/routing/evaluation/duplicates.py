@@ -56,27 +56,27 @@ def near_duplicates(texts: Sequence[str]) -> Ints:
 
 def _signatures(texts: Sequence[str]) -> Hashes:
     """MinHash signatures [N, HASHES]: the least of each hash over the triples of a text."""
-    shingles, starts = _shingles(texts)
+    triples, places = _triples(texts)
     odd = np.random.default_rng(_SEED).integers(0, 2**63, _HASHES, dtype=np.uint64) * 2 + 1
-    columns = [np.minimum.reduceat(_mixed(shingles * factor), starts) for factor in odd]
+    columns = [np.minimum.reduceat(_mixed(triples * factor), places)[::2] for factor in odd]
     return np.stack(columns, axis=1)
 
 
-def _shingles(texts: Sequence[str]) -> tuple[Hashes, Ints]:
-    """Hashes of the word triples of all texts, one text after the other, and where each begins."""
+def _triples(texts: Sequence[str]) -> tuple[Hashes, Ints]:
+    """Hashes of the word triples of all texts, and [2 N] where those of each begin and end."""
     known: dict[str, int] = {}
     words: list[int] = []
-    starts = []
+    places = []
     for text in texts:
-        starts.append(len(words))
         found = _WORD.findall(text.lower())[:_MOST_WORDS] or [text]
-        plain = ["0" if word[0].isdigit() else word for word in found]
+        plain = ["0" if word[0:1].isdigit() else word for word in found]
+        places += [len(words), len(words) + len(plain)]
         words += [known.setdefault(word, len(known)) for word in plain]
-        words += [-1, -2]  # so that a triple does not reach into the next text
+        words += [-1, -2]  # what the last triples of a text are filled up with
     ids = _mixed(np.array([*words, -1, -2], dtype=np.int64).astype(np.uint64) + np.uint64(1))
     first, second, third = (np.uint64(factor) for factor in _TRIPLE)
     triples = ids[:-2] * first + ids[1:-1] * second + ids[2:] * third
-    return _mixed(triples), np.array(starts, dtype=np.int64)
+    return _mixed(triples), np.array(places, dtype=np.int64)
 
 
 def _candidates(signatures: Hashes) -> tuple[Ints, Ints]:

@@ -96,17 +96,14 @@ def choices(predicted: Floats, cost: Floats) -> Ints:
     gap = predicted[:, right] - predicted[:, left]
     extra = cost[:, right] - cost[:, left]
     ratio = np.divide(gap, extra, out=np.zeros_like(gap), where=extra != 0)
-    prices = (
-        np.unique(np.quantile(ratio[ratio > 0], np.linspace(0, 1, _PRICES)))
-        if (ratio > 0).any()
-        else []
-    )
-    chosen = [(predicted - price * cost).argmax(axis=1) for price in (0.0, *prices)]
+    turning = ratio[ratio > 0] if (ratio > 0).any() else np.zeros(1)
+    prices = np.unique(np.quantile(turning, np.linspace(0, 1, _PRICES)))
+    chosen = [(predicted - price * cost).argmax(axis=1) for price in (0.0, *prices.tolist())]
     return np.array([*chosen, cost.argmin(axis=1)], dtype=np.int64)
 
 
 def hull(cost: Floats, quality: Floats) -> Floats:
-    """The non-decreasing convex hull [H, 2] of points [P]: what mixing them can reach, from above."""
+    """The non-decreasing convex hull [H, 2] of points [P], from above: what mixtures reach."""
     order = np.lexsort((-quality, cost))
     kept: list[tuple[float, float]] = []
     for x, y in zip(cost[order].tolist(), quality[order].tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""A router between each two of its models: what it recovers, beside chance and beside knowing all."""
+"""A router between two of its models: what it recovers, beside chance and beside knowing all."""
 
 from __future__ import annotations
 
