@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from boute.cli.router_table import Lengths, QualityColumns, Query, Task, Texts, choices_of
+
 if TYPE_CHECKING:
     from boute.routing.evaluation.refit import Calibrated
 
@@ -22,6 +24,11 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the calibrated router, if another.")
     ] = None,
+    quality: QualityColumns = None,
+    query: Query = None,
+    task: Task = None,
+    texts: Texts = None,
+    lengths: Lengths = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Calibrate a router's predicted qualities on rows that it was not fitted on.
@@ -30,11 +37,12 @@ def calibrate(
     """
     from boute.cli.console import note, print_json
     from boute.routing.evaluation.refit import calibrate as run
-    from boute.routing.layouts import Choices, read_training_table
+    from boute.routing.layouts import read_training_table
     from boute.routing.router import Router
 
     loaded = Router.load(router)
-    found = run(loaded, read_training_table(table, Choices(models=loaded.models)).table)
+    choices = choices_of(quality, query, task, texts, lengths)
+    found = run(loaded, read_training_table(table, models=loaded.models, choices=choices).table)
     folder = out or router
     sha256 = found.router.save(folder)
     if as_json:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 __all__ = ["bert_states"]
 
 _EPSILON: Final = 1e-12
+_ERF: Final = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 
 Array = NDArray[np.float32]
 Tensors = dict[str, Array]
@@ -60,7 +61,8 @@ def _attention(states: Array, name: str, tensors: Tensors, heads: int) -> Array:
 
 
 def _dense(states: Array, name: str, tensors: Tensors) -> Array:
-    return states @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
+    found: Array = states @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
+    return found
 
 
 def _normed(states: Array, name: str, tensors: Tensors) -> Array:
@@ -74,8 +76,8 @@ def _gelu(inputs: Array) -> Array:
     """x times the normal distribution function, by Abramowitz and Stegun 7.1.26 (error 1.5e-7)."""
     x = np.abs(inputs) / np.float32(math.sqrt(2))
     t = 1 / (1 + np.float32(0.3275911) * x)
-    poly = np.float32(1.061405429)
-    for coefficient in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
+    poly = np.full_like(t, _ERF[0])
+    for coefficient in _ERF[1:]:
         poly = poly * t + np.float32(coefficient)
     erf = np.sign(inputs) * (1 - poly * t * np.exp(-x * x))
     return np.asarray(0.5 * inputs * (1 + erf), dtype=np.float32)

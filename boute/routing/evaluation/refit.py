@@ -40,8 +40,8 @@ class Calibrated:
 def calibrate(router: Router, table: QualityTable, seed: int = 0) -> Calibrated:
     """Calibrate on the rows of a table that the router was not fitted on.
 
-    Lines that it has are replaced. Raise DataError where fewer than LEAST_ROWS such rows are left, or
-    what judging raises.
+    Lines that it has are replaced. Raise DataError where fewer than LEAST_ROWS such rows are left,
+    or what judging raises.
     """
     plain = replace(router, calibration=np.tile([1.0, 0.0], (len(router.models), 1)))
     judged = judge(plain, table, {})

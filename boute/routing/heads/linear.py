@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,9 @@ from boute.workload.arrays import Floats
 if TYPE_CHECKING:
     from scipy import sparse
 
-__all__ = ["Linear", "design", "fit_linear", "fit_lines", "logistic", "weighted_sums"]
+    Matrix: TypeAlias = sparse.csr_array | Floats
+
+__all__ = ["Linear", "Matrix", "design", "fit_linear", "fit_lines", "logistic", "weighted_sums"]
 
 # L2 penalties on the weights of figures and of n-grams, for losses summed over rows. Words tell
 # tasks apart, which does not help on another task.
@@ -77,7 +79,7 @@ def _dense_sums(dense: Floats, weights: Vectors | Floats) -> Floats:
     return np.array([row @ weights for row in dense]).reshape(len(dense), weights.shape[1])
 
 
-def design(encoded: Encoded) -> sparse.csr_array | Floats:
+def design(encoded: Encoded) -> Matrix:
     """What is encoded as one matrix [N, D]."""
     if encoded.grams is None:
         return encoded.dense
@@ -100,8 +102,7 @@ def fit_penalised(
     encoded: Encoded, labels: Floats, figure_penalty: float, gram_penalty: float
 ) -> Linear:
     """Fit with other penalties."""
-    grams = 0 if encoded.grams is None else BUCKETS
-    penalty = np.repeat([gram_penalty, figure_penalty], [grams, encoded.dense.shape[1]])[:, None]
+    penalty = penalties(encoded, figure_penalty, gram_penalty)
     matrix = design(encoded)
     mean = np.clip(labels.mean(axis=0), _LEAST_RATE, 1 - _LEAST_RATE)
     varied = np.flatnonzero(np.ptp(labels, axis=0) > 0)
@@ -112,6 +113,14 @@ def fit_penalised(
         found = _weights(matrix, labels[:, varied], start, penalty)
         weights[:, varied], intercepts[varied] = found[:-1], found[-1]
     return Linear(weights.astype(np.float32), intercepts)
+
+
+def penalties(
+    encoded: Encoded, figures: float = FIGURE_PENALTY, grams: float = GRAM_PENALTY
+) -> Floats:
+    """L2 penalty [D, 1] of each weight."""
+    buckets = 0 if encoded.grams is None else BUCKETS
+    return np.repeat([grams, figures], [buckets, encoded.dense.shape[1]])[:, None]
 
 
 def fit_lines(encoded: Encoded, values: Floats) -> Linear:
@@ -127,7 +136,7 @@ def fit_lines(encoded: Encoded, values: Floats) -> Linear:
 
 
 def _weights(
-    matrix: sparse.csr_array | Floats, labels: Floats, start: Floats, penalty: Floats
+    matrix: Matrix, labels: Floats, start: Floats, penalty: Floats
 ) -> Floats:
     """Weights and, in the last row, intercepts [D + 1, K] of the least cross-entropy."""
     transposed = matrix.T.tocsr() if hasattr(matrix, "tocsr") else matrix.T

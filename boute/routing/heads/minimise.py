@@ -1,4 +1,4 @@
-"""The least of a smooth loss with its slope, by L-BFGS (Liu and Nocedal, Math. Programming 1989)."""
+"""The least of a smooth loss, by L-BFGS (Liu and Nocedal, Mathematical Programming 1989)."""
 
 from __future__ import annotations
 
