@@ -164,8 +164,8 @@ def _lengths(results: Sequence[Result]) -> str:
         for line, after in zip(result.evaluation.lengths, result.covered, strict=False)
     ]
     title = (
-        "Answers whose length is in its interval, as fitted and calibrated on other rows of what is\n"
-        "judged, and mean predicted length over mean seen:"
+        "Answers whose length is in its interval, as fitted, and calibrated on other rows of what\n"
+        "is judged; and mean predicted length over mean seen:"
     )
     head = ["table", "held out", "kind", "model", "as fitted", "calibrated", "intended", "mean"]
     return _table(title, head, rows)
