@@ -81,8 +81,6 @@ def given_router() -> Callable[[Sequence[str]], Router]:
         spread = Spread(zeros, ones, ones, ones, ones)
         lines = np.stack([ones, zeros], axis=1)
         seen = Reference(np.linspace(0.0, 1.0, 101), np.zeros(0, dtype=np.uint64))
-        return Router(
-            "lexical", tuple(models), encoder, flat, flat, spread, lines, seen, "0" * 64
-        )
+        return Router("lexical", tuple(models), encoder, flat, flat, spread, lines, seen, "0" * 64)
 
     return make

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boute.cli import router_explain
+from boute.cli import router_calibrate, router_drift, router_eval, router_explain
 
 if TYPE_CHECKING:
     from boute.routing.layouts import TrainingTable
@@ -17,6 +17,9 @@ __all__ = ["app", "train"]
 
 app = typer.Typer(help="Train, explain and judge routers.", no_args_is_help=True)
 app.command("explain")(router_explain.explain)
+app.command("eval")(router_eval.evaluate)
+app.command("calibrate")(router_calibrate.calibrate)
+app.command("drift")(router_drift.drift)
 
 
 class Kind(StrEnum):

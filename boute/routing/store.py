@@ -206,7 +206,17 @@ def _unpacked(data: bytes, where: str) -> dict[str, Array]:
     return arrays
 
 
-_WIDE: Final = {"mean", "scale", "intercepts", "levels", "start", "floor", "slope", "low", "high"} | {
+_WIDE: Final = {
+    "mean",
+    "scale",
+    "intercepts",
+    "levels",
+    "start",
+    "floor",
+    "slope",
+    "low",
+    "high",
+} | {
     "lines",
     "scores",
 }

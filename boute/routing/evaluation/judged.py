@@ -85,7 +85,9 @@ def judge(router: Router, table: QualityTable, prices: Mapping[str, float]) -> J
         prediction=router.predict(queries),
         score=router.score(queries),
         groups=near_duplicates(texts) if texts is not None else np.arange(rows),
-        seen=np.zeros(rows, np.bool_) if texts is None else seen_before(texts, router.reference.texts),
+        seen=np.zeros(rows, np.bool_)
+        if texts is None
+        else seen_before(texts, router.reference.texts),
         output_tokens=table.output_tokens[:, columns] if table.lengths_known else None,
         prices=_prices(router.models, prices),
         task=table.task,
