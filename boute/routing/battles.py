@@ -12,21 +12,26 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from boute.errors import DataError, InputError, nearest
 from boute.files import sha256_of
 from boute.routing.encoders.fitting import fit_encoder
-from boute.routing.heads.linear import Linear, Matrix, design, logistic, penalties
+from boute.routing.evaluation.seen import text_hashes
+from boute.routing.heads.linear import Linear, design, logistic, penalties
 from boute.routing.heads.minimise import minimised
-from boute.routing.router import Router
+from boute.routing.reference import Reference
+from boute.routing.router import Router, score_of
 from boute.routing.sheet import Sheet, read_sheet
 from boute.routing.spread import Spread
 from boute.routing.table import MINIMUM_ROWS, TEXT_COLUMNS, UNKNOWN_LENGTH_TOKENS, QualityTable
 from boute.routing.training import Recipe
 from boute.workload.arrays import Floats, Ints
+
+if TYPE_CHECKING:
+    from boute.routing.heads.linear import Matrix
 
 __all__ = ["Battles", "fit_battles", "read_battles"]
 
@@ -129,13 +134,17 @@ def fit_battles(battles: Battles, recipe: Recipe | None = None) -> Router:
     weights, levels = _strengths(battles, design(encoded), penalties(encoded))
     lengths = np.full(count, math.log(UNKNOWN_LENGTH_TOKENS))
     ones, zeros = np.ones(count), np.zeros(count)
+    heads = Linear(weights.astype(np.float32), levels)
+    scores = score_of(heads.quality(encoded))
     return Router(
         kind=recipe.kind,
         models=battles.models,
         encoder=encoder,
-        heads=Linear(weights.astype(np.float32), levels),
+        heads=heads,
         lengths=Linear(np.zeros_like(weights, dtype=np.float32), lengths),
         spread=Spread(zeros, ones, ones, ones, ones),
+        calibration=np.stack([ones, zeros], axis=1),
+        reference=Reference.of(scores, text_hashes(battles.text)),
         data_hash=battles.hash(),
     )
 

@@ -57,7 +57,8 @@ def _attention(states: Array, name: str, tensors: Tensors, heads: int) -> Array:
     weights = queries @ keys.transpose(0, 2, 1) / np.float32(math.sqrt(head))
     weights = np.exp(weights - weights.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
-    return (weights @ values).transpose(1, 0, 2).reshape(tokens, width)
+    mixed: Array = (weights @ values).transpose(1, 0, 2).reshape(tokens, width)
+    return mixed
 
 
 def _dense(states: Array, name: str, tensors: Tensors) -> Array:

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     Matrix: TypeAlias = sparse.csr_array | Floats
 
-__all__ = ["Linear", "Matrix", "design", "fit_linear", "fit_lines", "logistic", "weighted_sums"]
+__all__ = [
+    "Linear",
+    "design",
+    "fit_linear",
+    "fit_lines",
+    "fit_penalised",
+    "logistic",
+    "penalties",
+    "weighted_sums",
+]
 
 # L2 penalties on the weights of figures and of n-grams, for losses summed over rows. Words tell
 # tasks apart, which does not help on another task.
@@ -135,9 +144,7 @@ def fit_lines(encoded: Encoded, values: Floats) -> Linear:
     return Linear(weights.astype(np.float32), intercepts)
 
 
-def _weights(
-    matrix: Matrix, labels: Floats, start: Floats, penalty: Floats
-) -> Floats:
+def _weights(matrix: Matrix, labels: Floats, start: Floats, penalty: Floats) -> Floats:
     """Weights and, in the last row, intercepts [D + 1, K] of the least cross-entropy."""
     transposed = matrix.T.tocsr() if hasattr(matrix, "tocsr") else matrix.T
 
