@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boute.cli import router_calibrate, router_drift, router_eval, router_explain
+from boute.cli.router_calibrate import calibrate
+from boute.cli.router_drift import drift
+from boute.cli.router_eval import evaluate
+from boute.cli.router_explain import explain
+from boute.cli.router_table import Lengths, QualityColumns, Query, Task, Texts, choices_of
 
 if TYPE_CHECKING:
     from boute.routing.layouts import TrainingTable
@@ -16,10 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["app", "train"]
 
 app = typer.Typer(help="Train, explain and judge routers.", no_args_is_help=True)
-app.command("explain")(router_explain.explain)
-app.command("eval")(router_eval.evaluate)
-app.command("calibrate")(router_calibrate.calibrate)
-app.command("drift")(router_drift.drift)
+app.command("explain")(explain)
+app.command("eval")(evaluate)
+app.command("calibrate")(calibrate)
+app.command("drift")(drift)
 
 
 class Kind(StrEnum):
@@ -42,15 +46,11 @@ def train(
     models: Annotated[
         str | None, typer.Option(metavar="A,B,...", help="Models, cheapest first.")
     ] = None,
-    quality: Annotated[
-        list[str] | None, typer.Option(metavar="MODEL=COLUMN", help="Column of a model's quality.")
-    ] = None,
-    query: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
-    task: Annotated[str | None, typer.Option(help="Column of the task.")] = None,
-    texts: Annotated[Path | None, typer.Option(help="A file with texts, by task and id.")] = None,
-    lengths: Annotated[
-        Path | None, typer.Option(help="A file with output characters, by task and id.")
-    ] = None,
+    quality: QualityColumns = None,
+    query: Query = None,
+    task: Task = None,
+    texts: Texts = None,
+    lengths: Lengths = None,
     embedding: Annotated[
         Path | None, typer.Option(help="A folder with model.safetensors and tokenizer.json.")
     ] = None,
@@ -64,7 +64,7 @@ def train(
     """
     from boute.cli.console import print_json
     from boute.routing.battles import fit_battles, read_battles
-    from boute.routing.layouts import Choices, read_training_table
+    from boute.routing.layouts import read_training_table
     from boute.routing.training import Recipe, fit_router
 
     names = [name.strip() for name in models.split(",")] if models else []
@@ -74,7 +74,7 @@ def train(
         router = fit_battles(battles, recipe)
         rows, found = len(battles), "pairwise"
     else:
-        choices = Choices(_pairs(quality or []), query, task, texts, lengths)
+        choices = choices_of(quality, query, task, texts, lengths)
         read = read_training_table(table, models=names, choices=choices)
         _notes(read)
         router = fit_router(read.table, read.cost_order, recipe)
@@ -88,18 +88,6 @@ def train(
         return
     print(f"{router.kind} router for {', '.join(router.models)}, cheapest first")
     print(f"fitted on {rows} rows of the layout of {found}, written to {out}")
-
-
-def _pairs(options: list[str]) -> dict[str, str]:
-    from boute.errors import InputError
-
-    pairs = {}
-    for option in options:
-        model, separator, column = option.partition("=")
-        if not separator or not model or not column:
-            raise InputError(f"{option!r} is not MODEL=COLUMN", where="--quality")
-        pairs[model] = column
-    return pairs
 
 
 def _notes(read: TrainingTable) -> None:

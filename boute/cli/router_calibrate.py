@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+from boute.cli.router_table import Lengths, QualityColumns, Query, Task, Texts, choices_of
+
+if TYPE_CHECKING:
+    from boute.routing.evaluation.refit import Calibrated
 
 __all__ = ["calibrate"]
 
 # What an expected calibration error should be at most.
-BAR = 0.05
+BAR: Final = 0.05
 
 
 def calibrate(
@@ -19,6 +24,11 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the calibrated router, if another.")
     ] = None,
+    quality: QualityColumns = None,
+    query: Query = None,
+    task: Task = None,
+    texts: Texts = None,
+    lengths: Lengths = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Calibrate a router's predicted qualities on rows that it was not fitted on.
@@ -31,11 +41,23 @@ def calibrate(
     from boute.routing.router import Router
 
     loaded = Router.load(router)
-    found = run(loaded, read_training_table(table, models=loaded.models).table)
+    choices = choices_of(quality, query, task, texts, lengths)
+    found = run(loaded, read_training_table(table, models=loaded.models, choices=choices).table)
     folder = out or router
     sha256 = found.router.save(folder)
-    lines = zip(loaded.models, found.before, found.after, found.router.calibration, strict=True)
-    data = [
+    if as_json:
+        print_json(_data(found, sha256))
+    else:
+        _print(found)
+    if found.left_out:
+        note(f"{found.left_out} rows were fitted on and are left out")
+    note(f"wrote {folder}; a plan holds the hash of its router, so make plans anew")
+
+
+def _data(found: Calibrated, sha256: str) -> dict[str, Any]:
+    router = found.router
+    lines = zip(router.models, found.before, found.after, router.calibration.tolist(), strict=True)
+    models = [
         {
             "model": model,
             "ece_before": before.ece,
@@ -43,24 +65,19 @@ def calibrate(
             "ece_by_chance": after.ece_by_chance,
             "brier_before": before.brier,
             "brier_after": after.brier,
-            "slope": float(line[0]),
-            "level": float(line[1]),
+            "slope": slope,
+            "level": level,
         }
-        for model, before, after, line in lines
+        for model, before, after, (slope, level) in lines
     ]
-    if as_json:
-        print_json(
-            {"rows": found.rows, "left_out": found.left_out, "router": sha256, "models": data}
+    return {"rows": found.rows, "left_out": found.left_out, "router": sha256, "models": models}
+
+
+def _print(found: Calibrated) -> None:
+    print(f"{found.rows} rows; after is cross-fitted")
+    for model, before, after in zip(found.router.models, found.before, found.after, strict=True):
+        over = "" if after.ece <= BAR else f", over {BAR}"
+        print(
+            f"{model}: ECE {before.ece:.3f} to {after.ece:.3f}{over} ({after.ece_by_chance:.3f} by "
+            f"chance), Brier {before.brier:.3f} to {after.brier:.3f}"
         )
-    else:
-        print(f"{found.rows} rows; after is cross-fitted")
-        for each in data:
-            mark = "" if each["ece_after"] <= BAR else f"  over {BAR}"
-            print(
-                f"{each['model']}: ECE {each['ece_before']:.3f} to {each['ece_after']:.3f} "
-                f"({each['ece_by_chance']:.3f} by chance), Brier {each['brier_before']:.3f} to "
-                f"{each['brier_after']:.3f}{mark}"
-            )
-    if found.left_out:
-        note(f"{found.left_out} rows were fitted on and are left out")
-    note(f"wrote {folder}; plans made with {router} keep asking for the router as it was")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
+
+from boute.cli.router_table import Lengths, QualityColumns, Query, Task, Texts, choices_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from boute.routing.evaluation.pairs import PairResult
 
 __all__ = ["evaluate", "prices_of"]
+
+# Of the curve that is printed; JSON has them all.
+_MOST_POINTS: Final = 10
 
 
 def evaluate(
@@ -31,6 +36,11 @@ def evaluate(
         typer.Option(metavar="MODEL=USD", help="US dollars for a million output tokens."),
     ] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
+    quality: QualityColumns = None,
+    query: Query = None,
+    task: Task = None,
+    texts: Texts = None,
+    lengths: Lengths = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say how well a router routes on a table, beside chance and beside knowing all.
@@ -48,7 +58,8 @@ def evaluate(
     from boute.routing.router import Router
 
     loaded = Router.load(router)
-    rows = read_training_table(table, models=loaded.models).table
+    choices = choices_of(quality, query, task, texts, lengths)
+    rows = read_training_table(table, models=loaded.models, choices=choices).table
     judged = judge(loaded, rows, prices_of(price or []))
     if unseen:
         judged = judged.take(np.flatnonzero(~judged.seen))
@@ -168,7 +179,8 @@ def _print_family(family: FamilyResult) -> None:
         f"{family.random:.4f}, oracle {family.oracle:.4f}; gain {_interval(family.gain, 4)}, "
         f"{family.of_oracle.value:.1%} of the oracle's ({_interval(family.of_oracle)})"
     )
-    for point in family.curve:
+    step = max(1, -(-len(family.curve) // _MOST_POINTS))
+    for point in family.curve[::step]:
         print(
             f"  ${point.cost:,.2f} for a million queries: quality {point.quality.value:.3f}, "
             f"{_interval(point.quality)}"

@@ -32,7 +32,7 @@ class Reference:
     def of(cls, scores: Floats, hashes: NDArray[np.uint64]) -> Reference:
         """Of held-out scores [M], and hashes of the texts in any order."""
         if len(scores) > MOST_SCORES:
-            scores = np.quantile(scores, np.linspace(0.0, 1.0, MOST_SCORES))
+            scores = np.asarray(np.quantile(scores, np.linspace(0.0, 1.0, MOST_SCORES)), np.float64)
         return cls(np.sort(scores), np.unique(hashes))
 
     def check(self) -> None:

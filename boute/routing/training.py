@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from boute.errors import InputError, nearest
-from boute.routing.encoders.encoder import Encoded, EncoderKind
+from boute.routing.encoders.encoder import Encoded, Encoder, EncoderKind
 from boute.routing.encoders.fitting import fit_encoder
 from boute.routing.evaluation.duplicates import near_duplicates
 from boute.routing.evaluation.recalibrate import calibrated, fit_calibration
@@ -31,7 +31,16 @@ from boute.routing.spread import fit_spread
 from boute.routing.table import QualityTable
 from boute.workload.arrays import Floats, Ints
 
-__all__ = ["MOST_ROWS", "Recipe", "fit_router", "folds_of", "held_out_scores", "sampled"]
+__all__ = [
+    "MOST_ROWS",
+    "Recipe",
+    "encoding_of",
+    "fit_encoded",
+    "fit_router",
+    "folds_of",
+    "held_out_scores",
+    "sampled",
+]
 
 # More rows change little and cost memory: 100,000 questions are about 1 GB while they are fitted.
 MOST_ROWS: Final = 50_000
@@ -74,8 +83,19 @@ def fit_router(
     """
     recipe = recipe or Recipe()
     table = sampled(table, recipe.seed)
+    encoder, encoded = fit_encoder(table, encoding_of(recipe), recipe.embedding, recipe.seed)
+    return fit_encoded(table, cost_order, recipe, encoder, encoded)
+
+
+def fit_encoded(
+    table: QualityTable,
+    cost_order: Sequence[int],
+    recipe: Recipe,
+    encoder: Encoder,
+    encoded: Encoded,
+) -> Router:
+    """Fit a router on rows that are encoded already, as `fit_router` does."""
     order = list(cost_order)
-    encoder, encoded = fit_encoder(table, _encoding(recipe), recipe.embedding, recipe.seed)
     quality, tokens = table.quality[:, order], table.output_tokens[:, order]
     fold = folds_of(table, recipe.seed, by_task=True)
     expected = _held_out_quality(recipe, encoded, quality, fold)
@@ -105,7 +125,7 @@ def held_out_scores(
     fitted, and is only moved to [0, 1].
     """
     recipe = recipe or Recipe()
-    encoder, encoded = fit_encoder(table, _encoding(recipe), recipe.embedding, recipe.seed)
+    encoder, encoded = fit_encoder(table, encoding_of(recipe), recipe.embedding, recipe.seed)
     if encoder.takes == "given":
         return encoded.dense[:, 0]
     quality = table.quality[:, list(cost_order)]
@@ -134,7 +154,7 @@ def sampled(table: QualityTable, seed: int) -> QualityTable:
     return table.take(np.sort(rows))
 
 
-def _encoding(recipe: Recipe) -> EncoderKind:
+def encoding_of(recipe: Recipe) -> EncoderKind:
     """What texts become for the heads of this kind."""
     if recipe.kind == "lexical":
         return "lexical"

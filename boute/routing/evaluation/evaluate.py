@@ -16,7 +16,7 @@ from boute.routing.evaluation.reliability import Reliability, reliability
 from boute.routing.prediction import COVERAGE
 from boute.workload.arrays import Floats
 
-__all__ = ["Evaluation", "LengthCheck", "PairLine", "TaskLine", "by_task", "evaluate"]
+__all__ = ["Evaluation", "LengthCheck", "PairLine", "TaskLine", "by_task", "evaluate", "lengths_of"]
 
 # With more models only neighbours are compared, and the cheapest with the dearest.
 _MOST_MODELS: Final = 12
@@ -97,7 +97,7 @@ def evaluate(judged: Judged, *, resamples: int = 1000, seed: int = 0) -> Evaluat
         pairs=tuple(_pairs(judged, drawn, cost, predicted_cost)),
         family=family,
         reliability=tuple(reliability(p, q) for p, q in zip(expected.T, quality.T, strict=True)),
-        lengths=_lengths(judged),
+        lengths=lengths_of(judged),
     )
 
 
@@ -172,7 +172,8 @@ def _costs(judged: Judged) -> tuple[Floats | None, Floats | None]:
     return seen * judged.prices, expected * judged.prices
 
 
-def _lengths(judged: Judged) -> tuple[LengthCheck, ...]:
+def lengths_of(judged: Judged) -> tuple[LengthCheck, ...]:
+    """Each model's output lengths against what was predicted; nothing where they are not known."""
     tokens, expected = judged.output_tokens, judged.prediction
     if tokens is None:
         return ()

@@ -167,8 +167,8 @@ class _Points:
         cost, quality = (values[:, 0] for values in self.means(None))
         blocks = [self.means(weights)[1] for weights in resamples.blocks()]
         spread = np.concatenate(blocks, axis=1)
-        corners = {tuple(point) for point in hull(cost, quality).tolist()}
-        order = [i for i in np.argsort(cost) if (cost[i], quality[i]) in corners]
+        found = {(c, q): i for i, (c, q) in enumerate(zip(cost, quality, strict=True))}
+        order = [found[c, q] for c, q in hull(cost, quality)]
         return tuple(
             CostQuality(float(cost[i]), estimate(float(quality[i]), spread[i])) for i in order
         )

@@ -12,7 +12,7 @@ from boute.routing.evaluation.bootstrap import Estimate, Resamples, estimate
 from boute.routing.evaluation.curves import apgr, cpt, gain_curve
 from boute.workload.arrays import Floats
 
-__all__ = ["PairResult", "all_pairs", "neighbours", "pair_result"]
+__all__ = ["PairResult", "all_pairs", "apgr_difference", "neighbours", "pair_result"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +87,19 @@ def _measures(gain: Floats, score: Floats, weights: Floats | None) -> Floats:
     room = best - 0.5
     part = np.divide(reached - 0.5, room, out=np.full(len(room), np.nan), where=room > 1e-9)
     return np.stack([reached, cpt(curve, 0.5), cpt(curve, 0.8), part])
+
+
+def apgr_difference(
+    quality: Floats, score: Floats, other: Floats, resamples: Resamples
+) -> Estimate:
+    """How much more APGR one score [M] has than another on the same rows, quality [M, 2].
+
+    Both are judged on each resample, so what they share falls out of the interval.
+    """
+    gain = quality[:, 1] - quality[:, 0]
+
+    def both(weights: Floats | None) -> Floats:
+        return apgr(gain_curve(gain, score, weights)) - apgr(gain_curve(gain, other, weights))
+
+    resampled = np.concatenate([both(weights) for weights in resamples.blocks()])
+    return estimate(float(both(None)[0]), resampled)
