@@ -20,8 +20,8 @@ from boute.performance.memory import WEIGHT_BYTES
 from boute.profiles.catalog import load_model
 from boute.profiles.gpu import GpuCard
 from boute.profiles.model import ModelCard
+from boute.routing.chosen import judged_rows
 from boute.routing.table import QualityTable, load_quality_table
-from boute.routing.training import held_out_scores, sampled
 from boute.spec.load import gpu_card, resolve, spec_hash
 from boute.spec.model import GpuSupply, ModelChoice, Spec
 from boute.spec.prices import gpu_price
@@ -114,8 +114,7 @@ def _prepare(spec: Spec, folder: Path) -> Context:
     seed = spec.workload.seed
     trace = load_trace(spec.workload, folder, seed)
     table = load_quality_table(spec.quality, [member.choice for member in family], folder)
-    table = sampled(table, seed)
-    score = held_out_scores(table, range(len(names)), seed)
+    table, score = judged_rows(table, spec.quality.router, folder, seed)
     workload = pair(
         trace,
         names,

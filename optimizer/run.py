@@ -25,7 +25,7 @@ from boute.plan.model import Plan
 from boute.plan.store import save_plan
 from boute.report.study_view import QUANTILES, Progress, StudyView, TrialView
 from boute.routing.apgr import router_report
-from boute.routing.training import fit_router
+from boute.routing.chosen import chosen_router
 from boute.spec.load import load_spec
 from boute.spec.model import Spec
 
@@ -171,7 +171,7 @@ def _write_plans(
 ) -> list[Plan]:
     folder = make_folder(request.out / "plans")
     router_folder = request.out / "router"
-    router = fit_router(context.table, range(len(context.family)))
+    router = chosen_router(context.table, context.spec.quality.router, context.folder)
     origin = Origin(
         spec_file=request.spec_file,
         sampler=settings.sampler,

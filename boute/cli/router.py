@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boute.cli import router_calibrate, router_drift, router_eval, router_explain
+from boute.cli.router_calibrate import calibrate
+from boute.cli.router_drift import drift
+from boute.cli.router_eval import evaluate
+from boute.cli.router_explain import explain
 from boute.cli.router_table import Lengths, QualityColumns, Query, Task, Texts, choices_of
 
 if TYPE_CHECKING:
@@ -17,10 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["app", "train"]
 
 app = typer.Typer(help="Train, explain and judge routers.", no_args_is_help=True)
-app.command("explain")(router_explain.explain)
-app.command("eval")(router_eval.evaluate)
-app.command("calibrate")(router_calibrate.calibrate)
-app.command("drift")(router_drift.drift)
+app.command("explain")(explain)
+app.command("eval")(evaluate)
+app.command("calibrate")(calibrate)
+app.command("drift")(drift)
 
 
 class Kind(StrEnum):

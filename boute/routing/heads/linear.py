@@ -115,12 +115,15 @@ def fit_penalised(
     matrix = design(encoded)
     mean = np.clip(labels.mean(axis=0), _LEAST_RATE, 1 - _LEAST_RATE)
     varied = np.flatnonzero(np.ptp(labels, axis=0) > 0)
+    # What no row has keeps a weight of 0, and need not be carried along.
+    held = np.arange(len(penalty)) if isinstance(matrix, np.ndarray) else matrix.indices
+    seen = np.unique(held)
     weights = np.zeros((matrix.shape[1], labels.shape[1]))
     intercepts = np.log(mean / (1 - mean))
     if varied.size:
-        start = np.vstack([weights[:, varied], intercepts[varied]])
-        found = _weights(matrix, labels[:, varied], start, penalty)
-        weights[:, varied], intercepts[varied] = found[:-1], found[-1]
+        start = np.vstack([np.zeros((len(seen), len(varied))), intercepts[varied]])
+        found = _weights(matrix[:, seen], labels[:, varied], start, penalty[seen])
+        weights[np.ix_(seen, varied)], intercepts[varied] = found[:-1], found[-1]
     return Linear(weights.astype(np.float32), intercepts)
 
 
