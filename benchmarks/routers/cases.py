@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from boute.routing.evaluation.duplicates import near_duplicates
-from boute.routing.evaluation.splits import Split, group_splits, task_splits
+from boute.routing.evaluation.splits import FOLDS, Split, group_splits, task_splits
 from boute.routing.layouts import Choices, read_training_table
 from boute.routing.table import QualityTable
 
@@ -96,5 +96,6 @@ def _by_group(table: QualityTable) -> list[Split]:
 def _by_task(table: QualityTable) -> list[Split]:
     assert table.text is not None
     assert table.task is not None
-    folds = min(len(np.unique(table.task)), PARTS)
+    tasks = len(np.unique(table.task))
+    folds = tasks if tasks <= PARTS else FOLDS
     return task_splits(table.task, near_duplicates(table.text), SEED, folds=folds)

@@ -53,7 +53,7 @@ def test_intervals_are_drawn_from_tasks_only_where_there_are_many(
 def test_what_does_not_fit_the_router_is_said(
     router: Router, table: Callable[..., QualityTable]
 ) -> None:
-    with pytest.raises(DataError, match="has no quality of big.*did you mean bigger"):
+    with pytest.raises(DataError, match=r"has no quality of big.*did you mean bigger"):
         judge(router, table(30, models=("small", "medium", "bigger")), {})
     with pytest.raises(DataError, match="has no text"):
         judge(router, table(30, text=None, score=np.zeros(30)), {})

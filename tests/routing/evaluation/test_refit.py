@@ -72,7 +72,7 @@ def test_lengths_stay_where_the_table_does_not_tell_them(
 def test_rows_that_were_fitted_on_do_not_count(
     router: Router, fitted_on: QualityTable, table: Callable[..., QualityTable]
 ) -> None:
-    with pytest.raises(DataError, match="0 rows that the router was not fitted on.*at least 50"):
+    with pytest.raises(DataError, match=r"0 rows that the router was not fitted on.*at least 50"):
         calibrate(router, fitted_on)
     assert fitted_on.text is not None
     rows = table(200)

@@ -41,7 +41,7 @@ def test_counts_of_an_ingress(tmp_path: Path, router: Router) -> None:
     first = read_scores(file, router, "plan-01")
     assert first.cut is not None
     assert (first.cut.models, first.cut.fractions) == (("small", "big"), (0.7, 0.3))
-    with pytest.raises(DataError, match="has no scores of plan-03.*did you mean plan-0"):
+    with pytest.raises(DataError, match=r"has no scores of plan-03.*did you mean plan-0"):
         read_scores(file, router, "plan-03")
 
 
