@@ -47,7 +47,7 @@ SOURCE = (
     "Fitted by benchmarks/fit_quality_presets.py on ZeroEval (github.com/WildEval/ZeroEval, commit "
     "8c1485edf12c6efb5f69135a562927c5ad484059, Apache-2.0): greedy answers to {tasks}, graded by "
     "its rule; columns {columns}. Output tokens are characters / 4. The score is the cross-fitted "
-    "text score of boute.routing.training."
+    "score of the lexical kind of boute.routing.training."
 )
 TASK_NAMES = {"gsm": "GSM8K", "crux": "CRUXEval"}
 

@@ -64,7 +64,7 @@ def test_parquet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["{}", "[1]", "[", "[" * 100_000, "[[]]"])
 def test_json_that_is_no_array_of_objects(tmp_path: Path, text: str) -> None:
-    with pytest.raises(DataError, match="is not (an array of JSON objects|JSON)"):
+    with pytest.raises(DataError, match=r"is not (an array of JSON objects|JSON)"):
         read(tmp_path, "t.json", text)
 
 

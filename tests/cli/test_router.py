@@ -123,3 +123,24 @@ def test_wrong_options(
 def test_a_folder_that_is_no_router(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["router", "explain", str(tmp_path), "hi"]) == 2
     assert "router.json: cannot be read" in capsys.readouterr().err
+
+
+def test_texts_that_no_encoding_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON can escape half a surrogate pair, which is no character."""
+    rows = [
+        {"query": ["\ud800 half", "", "z" * 100_000][row % 3], "a": row % 2, "b": 1.0}
+        for row in range(30)
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for kind in ("lexical", "boosted"):
+        arguments = ["--kind", kind, "--out", str(tmp_path / kind)]
+        assert main(["router", "train", str(tmp_path / "t.jsonl"), *arguments]) == 0
+        assert main(["router", "explain", str(tmp_path / kind), "\udcff"]) == 0
+    assert capsys.readouterr().out.count("score 0.") == 2
+
+
+def test_ten_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = write(tmp_path / "t.csv", 10)
+    assert main(["router", "train", str(table), "--out", str(tmp_path / "r")]) == 2
+    assert "at least 20 are needed" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()

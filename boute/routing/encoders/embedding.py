@@ -50,22 +50,23 @@ class EmbeddingModel:
     where: str = "the embedding model"
 
     def __post_init__(self) -> None:
-        tensors, tokenizer = self._tensors, self._tokenizer
-        table = tensors.get("embeddings", tensors.get("embeddings.word_embeddings.weight"))
-        if table is None or table.ndim != 2:
+        table = self._table
+        if table.ndim != 2 or not table.size:
             raise DataError(
                 "has neither static embeddings nor those of a BERT",
                 where=f"{self.where}/{MODEL}",
                 mend="use a model2vec model, or a sentence-transformers one made from BERT",
             )
-        if tokenizer.get_vocab_size() > len(table):
+        if not all(np.isfinite(tensor).all() for tensor in self._tensors.values()):
+            raise DataError("holds numbers that are not finite", where=f"{self.where}/{MODEL}")
+        if self._tokenizer.get_vocab_size() > len(table):
             raise DataError("knows more tokens than the model", where=f"{self.where}/{TOKENIZER}")
         self.embed(["a query"])  # a tensor that is missing shows here
 
     @property
     def width(self) -> int:
         """Numbers of an embedding."""
-        return int(next(iter(self._tables)).shape[1])
+        return int(self._table.shape[1])
 
     @property
     def is_static(self) -> bool:
@@ -85,9 +86,9 @@ class EmbeddingModel:
     def _token_ids(self, text: str) -> NDArray[np.int64]:
         clean = text[:MOST_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
         encoded = self._tokenizer.encode(clean, add_special_tokens=not self.is_static)
-        ids = encoded.ids
-        if len(ids) > MOST_TOKENS:
-            ids = [*ids[: MOST_TOKENS - 1], ids[-1]]
+        ids, most = encoded.ids, self._most_tokens
+        if len(ids) > most:
+            ids = [*ids[: most - 1], ids[-1]]
         return np.array(ids, dtype=np.int64)
 
     def _vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -100,10 +101,17 @@ class EmbeddingModel:
                 "is not a whole BERT", where=f"{self.where}/{MODEL}", mend="copy the model again"
             ) from None
 
-    @property
-    def _tables(self) -> list[NDArray[np.float32]]:
-        names = ("embeddings", "embeddings.word_embeddings.weight")
-        return [self._tensors[name] for name in names if name in self._tensors]
+    @functools.cached_property
+    def _table(self) -> NDArray[np.float32]:
+        """The vectors of the tokens [V, width]; empty where there are none."""
+        name = "embeddings" if self.is_static else "embeddings.word_embeddings.weight"
+        return self._tensors.get(name, np.zeros((0, 0), dtype=np.float32))
+
+    @functools.cached_property
+    def _most_tokens(self) -> int:
+        """MOST_TOKENS, or as many as a transformer has positions for."""
+        positions = self._tensors.get("embeddings.position_embeddings.weight")
+        return MOST_TOKENS if positions is None else min(MOST_TOKENS, max(len(positions), 1))
 
     @functools.cached_property
     def _tensors(self) -> Tensors:

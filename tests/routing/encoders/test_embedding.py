@@ -132,6 +132,9 @@ def test_a_transformer_is_that_of_pytorch(tmp_path: Path) -> None:
     expected = states[0].numpy().mean(axis=0)
     found = model.embed(["integral tree"])[0]
     assert found == pytest.approx(expected / np.linalg.norm(expected), abs=1e-4)
+    tensors["embeddings.position_embeddings.weight"] = np.zeros((5, 32))
+    save_tensors(tmp_path / "bert" / "model.safetensors", tensors)
+    assert np.isfinite(load_embedding_model(tmp_path / "bert").embed(["tree " * 50])).all()
     (tmp_path / "bert" / "config.json").write_text('{"num_attention_heads": "x"}')
     with pytest.raises(DataError, match="tells no number of attention heads"):
         load_embedding_model(tmp_path / "bert")
@@ -177,6 +180,9 @@ def test_a_model_that_lacks_a_part(static: Path) -> None:
         static / "model.safetensors", {"embeddings.word_embeddings.weight": np.ones((12, 4))}
     )
     with pytest.raises(DataError, match="is not a whole BERT"):
+        load_embedding_model(static)
+    save_tensors(static / "model.safetensors", {"embeddings": np.full((12, 4), np.nan)})
+    with pytest.raises(DataError, match="numbers that are not finite"):
         load_embedding_model(static)
     save_tensors(static / "model.safetensors", {"embeddings": np.ones((3, 4))})
     with pytest.raises(DataError, match="knows more tokens than the model"):
