@@ -22,7 +22,7 @@ __all__ = [
     "scores_as_columns",
 ]
 
-Layout = Literal["boute", "routellm", "routerbench", "zeroeval", "llmrouter", "pairwise"]
+Layout = Literal["boute", "routellm", "routerbench", "zeroeval", "llmrouter"]
 
 MOST_MODELS: Final = 256
 TASK_COLUMNS: Final = ("task", "subject", "eval_name", "category", "dataset")
