@@ -111,6 +111,20 @@ def test_drift_of_texts_and_of_counts_with_a_routing(
     assert "thresholds: 0.5 give other shares than planned; 0.8997 would restore them" in ran.out
 
 
+def test_drift_by_the_thresholds_of_a_plan(boute: Any, trained: Path, tmp_path: Path) -> None:
+    plan = Path(__file__).parents[1] / "plan/example.yaml"
+    log = tmp_path / "access.jsonl"
+    log.write_text("".join(json.dumps({"score": n / 400}) + "\n" for n in range(400)))
+    ran = boute("router", "drift", trained / "router", log, "--plan", plan, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    data = json.loads(ran.out)
+    shares = data["shares"]
+    assert sum(shares["seen"]) == pytest.approx(1.0)
+    assert shares["seen"][0] == pytest.approx(shares["thresholds"][0], abs=0.01)
+    gaps = [abs(a - b) for a, b in zip(shares["planned"], shares["seen"], strict=True)]
+    assert data["thresholds_moved"] == (max(gaps) > 0.02)
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
