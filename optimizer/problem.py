@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -24,23 +23,12 @@ from boute.outcome import Outcome
 from boute.plan.decision import Decision
 from boute.workload.arrays import Floats
 
-__all__ = ["Preview", "Problem", "nothing_decodes"]
+__all__ = ["Problem", "nothing_decodes"]
 
 # Points that set the scale of objectives without a target. The same for every seed and sampler,
 # so that hypervolumes of one spec compare.
 _SCALE_POINTS: Final = 256
 _SCALE_SEED: Final = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Preview:
-    """A decision with its estimate: normalised objectives [m] and relative misses of targets."""
-
-    point: Point
-    decision: Decision
-    estimate: Estimate
-    values: Floats
-    violation: float
 
 
 class Problem:
@@ -79,11 +67,6 @@ class Problem:
         if not isinstance(candidate, Decision):
             return candidate
         return nearest_point(candidate, self.encoding, self.context, self.table)
-
-    def preview(self, point: Point, decision: Decision) -> Preview:
-        """What a decision promises before it is simulated."""
-        estimate = self.estimator.estimate(decision)
-        return Preview(point, decision, estimate, *self.promised(estimate))
 
     def promised(self, estimate: Estimate) -> tuple[Floats, float]:
         """Normalised objectives [m] and relative misses of targets, by an estimate."""
