@@ -13,8 +13,8 @@ from boute.workload.arrays import Floats, Ints
 
 __all__ = ["Solution", "relaxed", "solve"]
 
-# The programs are small; the limit guards against the one that is not. Nodes and not seconds, so that
-# a slower machine has the same placement.
+# The programs are small; the limit guards against the one that is not. It is of nodes and not of
+# seconds, so that a slower machine has the same placement.
 NODES: Final = 2000
 
 # Relative gap at which a placement counts as the best: the table is no nearer to the truth.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from boute.optimizer.draft import draft_of
@@ -31,7 +33,7 @@ def test_it_only_gets_better_and_repeats_itself(problem: Problem) -> None:
             search.run(60_000, np.random.default_rng(round_))
         volumes.append(volume(first))
     # A member may give way to one in the same box that is a little worse in one objective.
-    assert all(after > before - 0.01 for before, after in zip(volumes, volumes[1:], strict=False))
+    assert all(after > before - 0.01 for before, after in pairwise(volumes))
     assert volumes[-1] > volumes[0]
     assert list(first.looked) == list(second.looked)
 
