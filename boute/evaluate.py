@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from boute.context import Context
 from boute.errors import InputError
 from boute.files import write_text
+from boute.migration import Migration
 from boute.outcome import Latency, Outcome, PoolOutcome, Ready, Verdict
 from boute.performance.build import build_replica
 from boute.performance.mix import lengths_of
@@ -79,6 +80,7 @@ def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcom
         energy_j_per_token=sum(pool.energy_j for pool in pools) / tokens,
         latency_error=max(load.replica.latency_error for load in simulated.loads),
         energy_error=max(load.replica.energy_error for load in simulated.loads),
+        **Migration(context).metrics(decision),
         verdict=max((pool.verdict for pool in pools), key=_WORSE.index),
         pools=pools,
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from boute.documents import Document
-from boute.metrics import METRICS
+from boute.metrics import METRICS, MIGRATION
 
 __all__ = ["Latency", "Outcome", "PoolOutcome", "Ready", "Verdict"]
 
@@ -67,7 +67,8 @@ class Outcome(Document):
     latency target; `utilisation` is that of the busiest pool. `latency_error` is the stated
     relative error of the performance model for the GPUs used (the largest of them), `energy_error`
     that of `energy_j_per_token` given the times; 0 in outcomes that do not tell. Tokens in
-    `cost_per_million_tokens` and `energy_j_per_token` are generated ones.
+    `cost_per_million_tokens` and `energy_j_per_token` are generated ones. `moved_gpus` and
+    `migration_s` say how far the fleet is from the one that runs, None where none is known.
     """
 
     requests: int
@@ -89,14 +90,26 @@ class Outcome(Document):
     energy_j_per_token: float
     latency_error: float
     energy_error: float = 0.0
+    moved_gpus: Annotated[int, Field(ge=0)] | None = None
+    migration_s: Seconds | None = None
     verdict: Verdict
     pools: list[PoolOutcome]
 
     def value(self, metric: str) -> float:
-        """Value of a metric by its name in `boute.metrics`; raise KeyError for another name."""
-        if metric not in METRICS:
+        """Value of a metric by its name in `boute.metrics`.
+
+        Raises KeyError for another name, and for a metric that the outcome does not tell.
+        """
+        if metric not in METRICS or not self._tells(metric):
             raise KeyError(metric)
         if metric in type(self).model_fields:
             return float(getattr(self, metric))
         latency, statistic, _ = metric.split("_")
         return float(getattr(getattr(self, latency), statistic))
+
+    def values(self) -> dict[str, float]:
+        """Value of every metric that the outcome tells."""
+        return {metric: self.value(metric) for metric in METRICS if self._tells(metric)}
+
+    def _tells(self, metric: str) -> bool:
+        return metric not in MIGRATION or getattr(self, metric) is not None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from boute.metrics import MIGRATION
 from boute.outcome import Outcome
 from boute.spec.model import Targets
 
-__all__ = ["misses"]
+__all__ = ["misses", "relative_miss"]
 
 
 def misses(outcome: Outcome, targets: Targets) -> dict[str, float]:
@@ -24,7 +25,15 @@ def misses(outcome: Outcome, targets: Targets) -> dict[str, float]:
     floor = targets.quality_min
     if floor is not None and outcome.quality < floor:
         found["quality_min"] = floor / max(outcome.quality, 1e-9) - 1.0
+    for name, (metric, limit) in targets.limits().items():
+        if metric in MIGRATION and (value := outcome.value(metric)) > limit:
+            found[name] = relative_miss(value, limit)
     budget = targets.budget_per_hour
     if budget is not None and outcome.cost_per_hour > budget * (1.0 + 1e-9):
         found["budget_per_hour"] = outcome.cost_per_hour / budget - 1.0
     return found
+
+
+def relative_miss(value: float, limit: float) -> float:
+    """How far a value is past an upper limit, which may be 0: moves are counted in whole GPUs."""
+    return max(value - limit, 0.0) / max(limit, 1.0)

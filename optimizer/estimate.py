@@ -14,6 +14,7 @@ import numpy as np
 
 from boute.context import Context
 from boute.metrics import latency_metric
+from boute.migration import Migration
 from boute.optimizer.options import Option, OptionTable
 from boute.plan.decision import Decision
 from boute.plan.model import Pool, Routing
@@ -32,7 +33,7 @@ _GOLDEN: Final = 0.6180339887498949
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Estimated value of every metric, and the utilisation of the busiest pool."""
+    """Estimated value of every metric that outcomes tell, and the busiest pool's utilisation."""
 
     metrics: dict[str, float]
     utilisation: float
@@ -61,6 +62,7 @@ class Estimator:
         self._output = workload.output_tokens[chosen].astype(np.float64)
         # A low-discrepancy sequence deals the sample out to pools in proportion to their weights.
         self._deal = (np.arange(len(chosen)) * _GOLDEN) % 1.0
+        self._migration = Migration(context)
         self._quality: dict[tuple[float, ...], tuple[float, float, float]] = {}
 
     def quality(self, decision: Decision) -> tuple[float, float, float]:
@@ -108,7 +110,7 @@ class Estimator:
             "energy_j_per_token": watts / tokens_per_s,
             "slo_attainment": met,
             "goodput_per_s": met * rate,
-        }
+        } | self._migration.metrics(decision)
         return Estimate(metrics, busiest)
 
     def _state(self, option: Option, pool: Pool, load: float) -> _PoolState:

@@ -104,10 +104,9 @@ def nothing_feasible(search: Search) -> InfeasibleError:
             where="workload",
             mend="add GPUs or budget, or lower workload.rate_scale",
         )
-    metric = {"quality_min": "quality", "budget_per_hour": "cost_per_hour"}.get(binding, binding)
+    metric, limit = targets.limits()[binding]
     reached = [trial.outcome.value(metric) for trial in evaluated if trial.outcome]
     best = max(reached) if is_maximised(metric) else min(reached)
-    limit = getattr(targets, binding)
     more = "a better model" if binding == "quality_min" else "GPUs"
     return InfeasibleError(
         f"no plan is feasible, {binding} binds: {limit:g} is asked, the best reached is "

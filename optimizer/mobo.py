@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import moocore
 import numpy as np
 
+from boute.metrics import EXACT
 from boute.optimizer.candidates import CandidatePool, estimated_front
 from boute.optimizer.features import Features
 from boute.optimizer.pareto import nondominated, spread
@@ -35,7 +36,6 @@ SHORTLIST: Final = 64  # candidates that the acquisition compares in a round
 # Expected gain in normalised hypervolume below which nothing more is asked for.
 TOLERANCE: Final = 1e-7
 
-EXACT: Final = ("quality", "cost_per_hour")  # known before a plan is simulated
 _SMALLEST: Final = 1e-6  # of a metric that may be 0, where its logarithm is taken
 _WORST_SURPRISE: Final = 3.0  # in log units: an unstable plan's latency has no upper end
 

@@ -35,6 +35,8 @@ _LABELS: Final = {
     "cost_per_hour": "Cost",
     "cost_per_million_tokens": "Token cost",
     "energy_j_per_token": "Energy",
+    "moved_gpus": "GPUs that change hands",
+    "migration_s": "Time until the fleet is whole",
 }
 _SHORT: Final = {
     "quality": "Quality",
@@ -43,6 +45,8 @@ _SHORT: Final = {
     "cost_per_hour": "$ per hour",
     "cost_per_million_tokens": "$ per M tokens",
     "energy_j_per_token": "J per token",
+    "moved_gpus": "Moved",
+    "migration_s": "Whole in",
 }
 _FORMATS: Final = {
     "quality": "{:.3f}",
@@ -50,7 +54,11 @@ _FORMATS: Final = {
     "cost_per_hour": "${:,.2f} per hour",
     "cost_per_million_tokens": "${:,.2f} per million tokens",
 }
-_UNITS: Final = {"goodput_per_s": "requests/s", "energy_j_per_token": "J per token"}
+_UNITS: Final = {
+    "goodput_per_s": "requests/s",
+    "energy_j_per_token": "J per token",
+    "moved_gpus": "GPUs",
+}
 
 
 def metric_label(metric: str) -> str:

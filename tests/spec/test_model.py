@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from boute.documents import check_document, dump_yaml, parse_yaml
 from boute.errors import SpecError
-from boute.metrics import METRICS
+from boute.metrics import METRICS, MIGRATION
 from boute.spec import Engine, Search, Spec, Targets
 
 SMALLEST: dict[str, Any] = {
@@ -194,18 +194,22 @@ def test_the_burst_factor_is_limited_for_bursts_only() -> None:
     assert spec.workload.generator.burst_factor == 50
 
 
+OTHERS = {"quality_min", "budget_per_hour", "moved_gpus_max", "migration_max_s"}
+
+
 def test_every_latency_target_is_a_metric_and_no_target_is_forgotten() -> None:
-    targets = Targets.model_validate(dict.fromkeys(Targets.model_fields, 0.5))
-    assert set(targets.latency_limits()) == set(Targets.model_fields) - {
-        "quality_min",
-        "budget_per_hour",
-    }
-    assert set(targets.latency_limits()) <= set(METRICS)
+    targets = Targets.model_validate(
+        dict.fromkeys(Targets.model_fields, 0.5) | {"moved_gpus_max": 1}
+    )
+    assert set(targets.latency_limits()) == set(Targets.model_fields) - OTHERS
+    assert set(targets.limits()) == set(Targets.model_fields)
+    assert {metric for metric, _ in targets.limits().values()} <= set(METRICS)
+    assert set(targets.migration_limits()) == set(MIGRATION)
 
 
 @given(
     st.dictionaries(
-        st.sampled_from(sorted(set(Targets.model_fields) - {"quality_min", "budget_per_hour"})),
+        st.sampled_from(sorted(set(Targets.model_fields) - OTHERS)),
         st.floats(0.001, 100),
     )
 )
