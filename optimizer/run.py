@@ -11,13 +11,17 @@ from boute.context import Context, located, prepare
 from boute.errors import OutputError
 from boute.evaluate import latency_curves
 from boute.files import make_folder
+from boute.optimizer.begin import begin, check_current, with_current
 from boute.optimizer.certify import Certificate, certify
+from boute.optimizer.earlier import load_earlier, taken_up
 from boute.optimizer.exact import MOST_PLANS
 from boute.optimizer.front import Origin, front_trials, make_plans, nothing_feasible
 from boute.optimizer.problem import Problem
 from boute.optimizer.sampler import check_sampler, make_sampler
 from boute.optimizer.search import Limits, Search, Step
-from boute.optimizer.study import Study, StudyHeader
+from boute.optimizer.start import Start
+from boute.optimizer.study import Study
+from boute.optimizer.study_header import header_of
 from boute.optimizer.trial import Trial
 from boute.optimizer.workers import Workers
 from boute.plan.decision import decision_of
@@ -44,6 +48,7 @@ class Request:
     time_limit_s: float | None = None
     seed: int | None = None
     workers: int = 1
+    start_from: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,16 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What came of it: the plans, best first, the view that reports are made from, how near."""
+    """What came of it: the plans, best first, the view that reports are made from, how near.
+
+    `start` is what the study was started from, if anything.
+    """
 
     plans: tuple[Plan, ...]
     view: StudyView
     certificate: Certificate
     seconds: float
+    start: Start | None = None
 
 
 def load_settings(request: Request) -> Settings:
@@ -99,15 +108,20 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     """
     started = time.monotonic()
     settings = load_settings(request)
-    spec = settings.spec
     where = str(request.spec_file)
+    earlier = None if request.start_from is None else load_earlier(request.start_from)
+    going_on = taken_up(request.study_file, earlier)
+    known = going_on.start if going_on else earlier
+    with located(where):
+        spec = with_current(settings.spec, known.current if known else None)
+        check_current(spec, request.spec_file.parent, request.out / "plans")
     context = prepare(spec, request.spec_file.parent, where=where)
     with located(where):
         problem = Problem(context)
+    start = going_on.start if going_on else begin(problem, earlier)
     make_folder(request.out)
-    header = StudyHeader(context.spec_hash, where, tuple(spec.objectives))
     deadline_s = None if settings.time_limit_s is None else started + settings.time_limit_s
-    with Study(_study_file(request), header) as study:
+    with Study(_study_file(request), header_of(context, where, start)) as study:
         search = search_problem(
             problem,
             study,
@@ -124,7 +138,7 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     plans = _write_plans(front, context, request, settings)
     view = _view(search, front, plans, request, context)
     _write_report(view, request.out)
-    return Result(tuple(plans), view, certify(search), time.monotonic() - started)
+    return Result(tuple(plans), view, certify(search), time.monotonic() - started, start)
 
 
 def search_problem(
@@ -141,7 +155,7 @@ def search_problem(
         search = Search(
             problem=problem,
             study=study,
-            sampler=make_sampler(sampler, problem, seed),
+            sampler=make_sampler(sampler, problem, seed, study.header.start),
             workers=pool,
             name=sampler,
             seed=seed,

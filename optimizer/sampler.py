@@ -8,13 +8,16 @@ asked for (of another sampler, or of a process beside it).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from boute.errors import InputError
 from boute.optimizer.problem import Problem
 from boute.optimizer.trial import Candidate, Trial
 
-__all__ = ["SAMPLERS", "Sampler", "check_sampler", "make_sampler"]
+if TYPE_CHECKING:
+    from boute.optimizer.start import Lesson, Start
+
+__all__ = ["SAMPLERS", "Learner", "Sampler", "check_sampler", "make_sampler"]
 
 
 class Sampler(Protocol):
@@ -26,6 +29,15 @@ class Sampler(Protocol):
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Take in a batch of trials: rejected points and repeats included."""
+        ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A sampler that can use what the trials of another study taught."""
+
+    def learn(self, lessons: Sequence[Lesson]) -> None:
+        """Take in lessons, before the first trial."""
         ...
 
 
@@ -115,6 +127,13 @@ def check_sampler(name: str) -> str:
     return name
 
 
-def make_sampler(name: str, problem: Problem, seed: int) -> Sampler:
-    """A sampler by name; raise InputError for an unknown one."""
-    return SAMPLERS[check_sampler(name)](problem, seed)
+def make_sampler(name: str, problem: Problem, seed: int, start: Start | None = None) -> Sampler:
+    """A sampler by name, with what it is started from; raise InputError for an unknown one."""
+    sampler = SAMPLERS[check_sampler(name)](problem, seed)
+    if start is None:
+        return sampler
+    from boute.optimizer.start import Started
+
+    if isinstance(sampler, Learner):
+        sampler.learn(start.lessons)
+    return Started(sampler, problem, start.first)

@@ -121,7 +121,8 @@ class Search:
         outcomes = self.workers.outcomes([decision for _, decision in fresh.values()])
         for (candidate, decision), outcome in zip(fresh.values(), outcomes, strict=True):
             point = self.problem.point_of(candidate)
-            self.study.add_trial(batch, point, decision, outcome)
+            estimated = self.problem.estimator.estimate(decision).metrics
+            self.study.add_trial(batch, point, decision, outcome, estimated)
             self._known[decision.key] = outcome
             self._note(self.problem.evaluated(point, decision, outcome))
         told = [self._trial(candidate) for candidate in batch.candidates]

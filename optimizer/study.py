@@ -10,24 +10,26 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from boute.errors import OutputError, StudyError
 from boute.files import make_folder
+from boute.optimizer.codec import candidate_data, candidate_of, decision_data, decision_of_data
 from boute.optimizer.encoding import Point
+from boute.optimizer.start import start_of_text, start_text
+from boute.optimizer.study_header import StudyHeader
 from boute.optimizer.trial import Candidate
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
-from boute.plan.model import Pool, Routing
 
 __all__ = ["Batch", "Study", "StudyHeader"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 # Tells a study from other SQLite databases: "bout" in ASCII.
 _APPLICATION_ID: Final = 0x626F7574
@@ -41,7 +43,10 @@ CREATE TABLE header (
     schema_version INTEGER NOT NULL,
     spec_hash TEXT NOT NULL,
     spec_file TEXT NOT NULL,
-    objectives TEXT NOT NULL
+    objectives TEXT NOT NULL,
+    score_hash TEXT NOT NULL,
+    rate_per_s REAL NOT NULL,
+    start TEXT
 );
 CREATE TABLE batches (
     id INTEGER PRIMARY KEY,
@@ -55,18 +60,10 @@ CREATE TABLE trials (
     key TEXT NOT NULL UNIQUE,
     point TEXT NOT NULL,
     decision TEXT NOT NULL,
-    outcome TEXT NOT NULL
+    outcome TEXT NOT NULL,
+    estimated TEXT NOT NULL
 );
 """
-
-
-@dataclass(frozen=True)
-class StudyHeader:
-    """What a study is about: the hash of its spec, the spec's file, the objectives."""
-
-    spec_hash: str
-    spec_file: str
-    objectives: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -102,6 +99,16 @@ class Study:
             self._db.close()
             raise
 
+    @property
+    def header(self) -> StudyHeader:
+        """What the file says that it is about."""
+        with self._explained():
+            row = self._db.execute(
+                "SELECT spec_hash, spec_file, objectives, score_hash, rate_per_s, start FROM header"
+            ).fetchone()
+            start = None if row[5] is None else start_of_text(row[5])
+            return StudyHeader(row[0], row[1], tuple(json.loads(row[2])), row[3], row[4], start)
+
     def __enter__(self) -> Study:
         return self
 
@@ -124,13 +131,13 @@ class Study:
                 "SELECT id, sampler, seed, points FROM batches WHERE id > ? ORDER BY id", (after,)
             )
             return [
-                Batch(number, sampler, seed, tuple(map(_candidate, json.loads(points))))
+                Batch(number, sampler, seed, tuple(map(candidate_of, json.loads(points))))
                 for number, sampler, seed, points in rows
             ]
 
     def add_batch(self, sampler: str, seed: int, candidates: list[Candidate]) -> Batch:
         """Record candidates before they are evaluated."""
-        asked = [_as_json(found) if isinstance(found, Decision) else found for found in candidates]
+        asked = [candidate_data(found) for found in candidates]
         with self._explained():
             cursor = self._db.execute(
                 "INSERT INTO batches (sampler, seed, points) VALUES (?, ?, ?)",
@@ -146,14 +153,31 @@ class Study:
             rows = self._db.execute("SELECT key, outcome FROM trials ORDER BY id").fetchall()
             return {key: Outcome.model_validate_json(text) for key, text in rows}
 
-    def add_trial(self, batch: Batch, point: Point, decision: Decision, outcome: Outcome) -> None:
-        """Record a trial; one with the same decision that is there already is kept instead."""
-        text = json.dumps(_as_json(decision))
+    def add_trial(
+        self,
+        batch: Batch,
+        point: Point,
+        decision: Decision,
+        outcome: Outcome,
+        estimated: Mapping[str, float] | None = None,
+    ) -> None:
+        """Record a trial; one with the same decision that is there already is kept instead.
+
+        `estimated` are the metrics that were expected, by name, from which another study can learn.
+        """
+        row = (
+            batch.id,
+            decision.key,
+            json.dumps(point),
+            json.dumps(decision_data(decision)),
+            outcome.model_dump_json(),
+            json.dumps(estimated or {}),
+        )
         with self._explained():
             self._db.execute(
-                "INSERT OR IGNORE INTO trials (batch, key, point, decision, outcome)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (batch.id, decision.key, json.dumps(point), text, outcome.model_dump_json()),
+                "INSERT OR IGNORE INTO trials (batch, key, point, decision, outcome, estimated)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                row,
             )
 
     def trials(self) -> Iterator[tuple[Point, Decision, Outcome]]:
@@ -163,9 +187,15 @@ class Study:
             for point, decision, outcome in rows.fetchall():
                 yield (
                     tuple(json.loads(point)),
-                    _decision(json.loads(decision)),
+                    decision_of_data(json.loads(decision)),
                     Outcome.model_validate_json(outcome),
                 )
+
+    def estimates(self) -> list[dict[str, float]]:
+        """The metrics that were expected of each of `trials`, by name; empty where not recorded."""
+        with self._explained():
+            rows = self._db.execute("SELECT estimated FROM trials ORDER BY id").fetchall()
+            return [dict(json.loads(text)) for (text,) in rows]
 
     def _open(self, header: StudyHeader | None) -> None:
         self._check_kind()
@@ -210,8 +240,16 @@ class Study:
         for statement in _TABLES.split(";"):
             self._db.execute(statement)
         self._db.execute(
-            "INSERT INTO header VALUES (1, ?, ?, ?, ?)",
-            (SCHEMA_VERSION, header.spec_hash, header.spec_file, json.dumps(header.objectives)),
+            "INSERT INTO header VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                SCHEMA_VERSION,
+                header.spec_hash,
+                header.spec_file,
+                json.dumps(header.objectives),
+                header.score_hash,
+                header.rate_per_s,
+                None if header.start is None else start_text(header.start),
+            ),
         )
         self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
@@ -250,22 +288,3 @@ class Study:
                 where=self._where,
                 mend="start a new study with --study FILE",
             ) from error
-
-
-def _as_json(decision: Decision) -> dict[str, Any]:
-    return {
-        "routing": decision.routing.model_dump(mode="json"),
-        "pools": [pool.model_dump(mode="json") for pool in decision.pools],
-    }
-
-
-def _decision(data: dict[str, Any]) -> Decision:
-    return Decision(
-        Routing.model_validate(data["routing"]),
-        tuple(Pool.model_validate(pool) for pool in data["pools"]),
-    )
-
-
-def _candidate(data: Any) -> Candidate:
-    """Points are lists in the file, decisions are objects."""
-    return _decision(data) if isinstance(data, dict) else tuple(data)

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from boute.optimizer.run import Result
+    from boute.optimizer.start import Start
 
 __all__ = ["optimize"]
 
@@ -35,6 +36,10 @@ def optimize(
     sampler: Annotated[
         str | None, typer.Option("--sampler", help="exact, mobo, nsga2, sobol, or a rival.")
     ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="STUDY|PLAN", help="Start from another study or a plan."),
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=1, max=256, help="Processes that simulate plans.")
     ] = 1,
@@ -50,7 +55,7 @@ def optimize(
     from boute.optimizer.run import Request, load_settings
     from boute.optimizer.run import optimize as run
 
-    request = Request(spec, out, study, sampler, evaluations, time_limit, seed, workers)
+    request = Request(spec, out, study, sampler, evaluations, time_limit, seed, workers, start_from)
     settings = load_settings(request)
     try:
         with SearchProgress(settings) as progress:
@@ -65,6 +70,8 @@ def optimize(
 
     show(front_table(result.view, most=SHOWN))
     chosen = result.plans[0]
+    if result.start is not None and result.start.source:
+        note(_started(result.start))
     note(
         f"{len(result.plans)} plans from {result.view.evaluations} evaluations in "
         f"{result.seconds:.1f} s; {chosen.name} is the most balanced"
@@ -76,6 +83,14 @@ def optimize(
     note(f"plan:   {out / 'plans' / chosen.name}.yaml")
 
 
+def _started(start: Start) -> str:
+    """How much of what a search was started from is of use here."""
+    return (
+        f"{start.source}: {start.carried} of {start.plans} plans were carried over, {start.whole} "
+        f"of them unchanged; {len(start.lessons)} taught how far estimates are off"
+    )
+
+
 def _summary(result: Result, out: Path) -> dict[str, Any]:
     view = result.view
     return {
@@ -84,6 +99,7 @@ def _summary(result: Result, out: Path) -> dict[str, Any]:
         "seed": view.seed,
         "evaluations": view.evaluations,
         "hypervolume": view.progress[-1].hypervolume,
+        "started_from": _started_from(result.start),
         "certificate": asdict(result.certificate),
         "seconds": round(result.seconds, 3),
         "plans": [
@@ -95,4 +111,16 @@ def _summary(result: Result, out: Path) -> dict[str, Any]:
             }
             for plan in result.plans
         ],
+    }
+
+
+def _started_from(start: Start | None) -> dict[str, Any] | None:
+    if start is None or not start.source:
+        return None
+    return {
+        "file": start.source,
+        "plans": start.plans,
+        "carried": start.carried,
+        "unchanged": start.whole,
+        "lessons": len(start.lessons),
     }
