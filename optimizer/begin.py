@@ -1,44 +1,65 @@
 """How a search begins that is started from another study, from a plan, or near the fleet that runs.
 
-What came of the old front is tried first, and of that what the estimate likes best in today's
-world, spread over its front; then what came of the other trials, where it may be better still.
+Every old trial says by how much its plan was better or worse than the estimate had it; its
+descendants are expected to be so today. Those of the old front are tried first, by what is expected
+of them and spread over its front; then those of the other trials, where they may be better still.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from boute.errors import SpecError
-from boute.metrics import MIGRATION, is_maximised
+from boute.metrics import EXACT, MIGRATION, is_maximised
 from boute.optimizer.carry import Carried, Carrier
 from boute.optimizer.constraints import misses
 from boute.optimizer.earlier import Earlier, Past
+from boute.optimizer.estimate import Estimate
 from boute.optimizer.near import plans_near_current
 from boute.optimizer.pareto import nondominated, spread
-from boute.optimizer.problem import Preview, Problem
-from boute.optimizer.start import Lesson, Start
+from boute.optimizer.problem import Problem
+from boute.optimizer.start import Start
 from boute.plan.decision import Decision
-from boute.plan.model import Routing
 from boute.spec.load import resolve
 from boute.spec.model import RunningPool, Spec, Targets
+from boute.workload.arrays import Floats, Ints
 
 __all__ = ["begin", "check_current", "with_current"]
 
 # Plans that are tried first: of what came of the old front, near what runs, and of all others.
-FROM_FRONT: Final = 24
+FROM_FRONT: Final = 32
 NEAR: Final = 16
 OTHERS: Final = 8
 
-# Plans of the old front that integer programs are solved for, at about ten milliseconds each.
-PROGRAMS: Final = 24
+# Plans of the old front that integer programs are solved for too, two of ten milliseconds each:
+# where replicas can be kept they hardly ever give a plan that promises more.
+PROGRAMS: Final = 8
 
-# Lessons that are taken along: the surrogate's cost grows with the cube of what it is fitted to.
-LESSONS: Final = 96
+# A plan is not expected to differ from its estimate by more than this factor: that of an overload
+# tells how long the trace was.
+_MOST_OFF: Final = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Heir:
+    """A decision, and how many times what was estimated was found for its ancestor, by metric."""
+
+    decision: Decision
+    off: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class _Expected:
+    """What is expected of a decision: normalised objectives [m], and misses of targets."""
+
+    decision: Decision
+    values: Floats
+    violation: float
 
 
 def begin(problem: Problem, earlier: Earlier | None) -> Start | None:
@@ -47,30 +68,34 @@ def begin(problem: Problem, earlier: Earlier | None) -> Start | None:
     Raises InputError when the earlier world has no model in common with this one.
     """
     current = problem.context.current
-    start = Start("", "", 0, 0, 0, None if current is None else tuple(current), (), ())
-    families: list[list[Decision]] = []
-    routings: list[Routing] = []
+    near = bool(problem.context.spec.migration_keys())
+    if earlier is None and not near:
+        return None
+    start = Start("", "", 0, 0, 0, None if current is None else tuple(current), ())
+    leading: list[tuple[Past, Carried]] = []
+    following: list[tuple[Past, Carried]] = []
     if earlier is not None:
-        front, others = _split(earlier, problem)
         carrier = Carrier(problem, earlier)
-        leading = [
-            carrier.carry(past.decision, programs=place < PROGRAMS)
-            for place, past in enumerate(front)
-        ]
-        following = [carrier.carry(past.decision) for past in others]
-        routings = [carried.routing for carried in leading]
-        families = [_all(leading), [], _all(following)]
+        front, others = _split(earlier, problem)
+        leading = [(past, carrier.carry(past.decision, programs=place < PROGRAMS))
+                   for place, past in enumerate(front)]  # fmt: skip
+        following = [(past, carrier.carry(past.decision)) for past in others]
+        carried = [each for _, each in [*leading, *following]]
         start = replace(
-            _counted(start, [*leading, *following]),
+            start,
             source=earlier.file,
             source_hash=earlier.content_hash,
-            lessons=tuple(_lessons(problem, earlier, [*front, *others])),
+            plans=len(carried),
+            carried=sum(bool(each.decisions) for each in carried),
+            whole=sum(each.whole and each.kept is not None for each in carried),
         )
-    if problem.context.spec.migration_keys():
-        families = families or [[], [], []]
-        families[1] = plans_near_current(problem, routings)
-    if not families:
-        return None
+    routings = [each.routing for _, each in leading]
+    beside = plans_near_current(problem, routings) if near else []
+    families = [
+        (_heirs(leading), FROM_FRONT),
+        ([_Heir(decision, {}) for decision in beside], NEAR),
+        (_heirs(following), OTHERS),
+    ]
     return replace(start, first=tuple(_best(problem, families)))
 
 
@@ -96,82 +121,70 @@ def _split(earlier: Earlier, problem: Problem) -> tuple[list[Past], list[Past]]:
         update={"moved_gpus_max": None, "migration_max_s": None}
     )
     objectives = [name for name in problem.objectives if name not in MIGRATION]
-    values = np.array(
-        [
-            [
-                past.outcome.value(name) * (-1.0 if is_maximised(name) else 1.0)
-                for name in objectives
-            ]
-            for past in earlier.past
-        ]
-    )
+    signs = np.array([-1.0 if is_maximised(name) else 1.0 for name in objectives])
+    rows = [[past.outcome.value(name) for name in objectives] for past in earlier.past]
     good = _good(earlier.past, targets)
-    kept = good[nondominated(values[good])]
-    front = [earlier.past[place] for place in kept]
-    rest = sorted(set(range(len(earlier.past))) - set(kept.tolist()))
-    return front, [earlier.past[place] for place in rest]
+    kept = good[nondominated(np.array(rows)[good] * signs)]
+    rest = np.setdiff1d(np.arange(len(rows)), kept)
+    return [earlier.past[place] for place in kept], [earlier.past[place] for place in rest]
 
 
-def _good(past: Sequence[Past], targets: Targets) -> np.ndarray:
+def _good(past: Sequence[Past], targets: Targets) -> Ints:
     """Places of those that met the targets; of the stable, or of all, where none did."""
     missed = [misses(each.outcome, targets) for each in past]
-    for places in (
-        [place for place, missing in enumerate(missed) if not missing],
-        [place for place, missing in enumerate(missed) if "stability" not in missing],
+    for good in (
+        [not missing for missing in missed],
+        ["stability" not in missing for missing in missed],
     ):
-        if places:
-            return np.array(places)
+        if any(good):
+            return np.flatnonzero(good)
     return np.arange(len(past))
 
 
-def _all(carried: Iterable[Carried]) -> list[Decision]:
-    return [decision for each in carried for decision in each.decisions]
+def _heirs(carried: Iterable[tuple[Past, Carried]]) -> list[_Heir]:
+    """All that came of some plans, distinct; one that was kept is heir to itself alone."""
+    kept: dict[str, _Heir] = {}
+    again: dict[str, _Heir] = {}
+    for past, each in carried:
+        values = past.outcome.values()
+        off = {
+            metric: float(np.clip(values[metric] / estimate, 1.0 / _MOST_OFF, _MOST_OFF))
+            for metric, estimate in past.estimated.items()
+            if metric not in EXACT and metric in values and estimate > 0.0
+        }
+        if each.kept is not None:
+            kept.setdefault(each.kept.key, _Heir(each.kept, off))
+        for decision in each.again:
+            again.setdefault(decision.key, _Heir(decision, off))
+    return list((again | kept).values())
 
 
-def _counted(start: Start, carried: Sequence[Carried]) -> Start:
-    return replace(
-        start,
-        plans=len(carried),
-        carried=sum(bool(each.decisions) for each in carried),
-        whole=sum(each.whole and each.kept is not None for each in carried),
-    )
+def _best(problem: Problem, families: Iterable[tuple[Sequence[_Heir], int]]) -> list[Decision]:
+    """Of each family in turn what promises most among all so far."""
+    chosen: list[_Expected] = []
+    for family, most in families:
+        known = {each.decision.key for each in chosen}
+        expected = [_expected(problem, heir) for heir in family if heir.decision.key not in known]
+        liked = _liked([*chosen, *expected], len(chosen) + most)
+        chosen += [each for each in liked if each.decision.key not in known][:most]
+    return [each.decision for each in chosen]
 
 
-def _lessons(problem: Problem, earlier: Earlier, past: Sequence[Past]) -> list[Lesson]:
-    """Of trials whose decisions are of options of the table, the old front first."""
-    models = list(problem.context.model_names)
-    found = []
-    for each in past:
-        try:
-            options = [problem.table.option(pool) for pool in each.decision.pools]
-        except KeyError:
-            continue
-        if each.estimated and options and each.decision.routing.models == models:
-            values = each.outcome.values()
-            found.append(Lesson(each.decision, earlier.rate_per_s, each.estimated, values))
-    return found[:LESSONS]
+def _expected(problem: Problem, heir: _Heir) -> _Expected:
+    estimate = problem.estimator.estimate(heir.decision)
+    metrics = {name: value * heir.off.get(name, 1.0) for name, value in estimate.metrics.items()}
+    corrected = Estimate(metrics, estimate.utilisation)
+    return _Expected(heir.decision, *problem.promised(corrected))
 
 
-def _best(problem: Problem, families: Sequence[Sequence[Decision]]) -> list[Decision]:
-    """Of each family in turn what the estimate likes best among all so far."""
-    chosen: list[Preview] = []
-    for family, most in zip(families, (FROM_FRONT, NEAR, OTHERS), strict=True):
-        known = {preview.decision.key for preview in chosen}
-        fresh = {each.key: each for each in family if each.key not in known}
-        previews = [problem.preview(problem.point_of(each), each) for each in fresh.values()]
-        liked = _liked([*chosen, *previews], len(chosen) + most)
-        chosen += [preview for preview in liked if preview.decision.key in fresh][:most]
-    return [preview.decision for preview in chosen]
-
-
-def _liked(previews: Sequence[Preview], most: int) -> list[Preview]:
-    """Those that no other is better than by estimate, in the order in which they add most volume.
+def _liked(expected: Sequence[_Expected], most: int) -> list[_Expected]:
+    """Those that no other is better than, in the order in which they add most volume.
 
     When none is expected to meet the targets, those that miss least.
     """
-    meets = [preview for preview in previews if preview.violation == 0.0]
+    meets = [each for each in expected if each.violation == 0.0]
     if not meets:
-        return sorted(previews, key=lambda preview: preview.violation)[:most]
-    values = np.array([preview.values for preview in meets])
+        return sorted(expected, key=lambda each: each.violation)[:most]
+    values = np.array([each.values for each in meets])
     front = np.flatnonzero(nondominated(values))
     return [meets[front[place]] for place in spread(values[front], most)]

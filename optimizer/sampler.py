@@ -8,16 +8,16 @@ asked for (of another sampler, or of a process beside it).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from boute.errors import InputError
 from boute.optimizer.problem import Problem
 from boute.optimizer.trial import Candidate, Trial
 
 if TYPE_CHECKING:
-    from boute.optimizer.start import Lesson, Start
+    from boute.optimizer.start import Start
 
-__all__ = ["SAMPLERS", "Learner", "Sampler", "check_sampler", "make_sampler"]
+__all__ = ["SAMPLERS", "Sampler", "check_sampler", "make_sampler"]
 
 
 class Sampler(Protocol):
@@ -29,15 +29,6 @@ class Sampler(Protocol):
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Take in a batch of trials: rejected points and repeats included."""
-        ...
-
-
-@runtime_checkable
-class Learner(Protocol):
-    """A sampler that can use what the trials of another study taught."""
-
-    def learn(self, lessons: Sequence[Lesson]) -> None:
-        """Take in lessons, before the first trial."""
         ...
 
 
@@ -134,6 +125,4 @@ def make_sampler(name: str, problem: Problem, seed: int, start: Start | None = N
         return sampler
     from boute.optimizer.start import Started
 
-    if isinstance(sampler, Learner):
-        sampler.learn(start.lessons)
-    return Started(sampler, problem, start.first)
+    return Started(sampler, start.first)

@@ -87,7 +87,7 @@ def _started(start: Start) -> str:
     """How much of what a search was started from is of use here."""
     return (
         f"{start.source}: {start.carried} of {start.plans} plans were carried over, {start.whole} "
-        f"of them unchanged; {len(start.lessons)} taught how far estimates are off"
+        f"of them with every replica; the {len(start.first)} that promise most were tried first"
     )
 
 
@@ -121,6 +121,6 @@ def _started_from(start: Start | None) -> dict[str, Any] | None:
         "file": start.source,
         "plans": start.plans,
         "carried": start.carried,
-        "unchanged": start.whole,
-        "lessons": len(start.lessons),
+        "with_every_replica": start.whole,
+        "tried_first": len(start.first),
     }
