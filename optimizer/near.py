@@ -1,4 +1,4 @@
-"""Plans near the fleet that runs: for some routings the cheapest within so many moves.
+"""Plans near the fleet that runs: that fleet with other routings, and the best within some moves.
 
 Points of the cube decode to whatever is best in itself, so that a search with a limit on moves, or
 one that trades them off, would hardly meet such plans by chance.
@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 
 from boute.context import Context
-from boute.optimizer.assemble import assemble
+from boute.optimizer.assemble import Placement, assemble
 from boute.optimizer.decoder import FULLEST
+from boute.optimizer.inventory import Inventory
 from boute.optimizer.options import Option
-from boute.optimizer.placement.build import build_cheapest
+from boute.optimizer.placement.build import Program, build_cheapest, build_fastest
 from boute.optimizer.placement.decode import placement_of
 from boute.optimizer.placement.near import build_near
 from boute.optimizer.placement.solve import solve
@@ -28,33 +29,54 @@ from boute.workload.arrays import Floats
 
 __all__ = ["plans_near_current"]
 
-# Programs take about ten milliseconds: routings x fullnesses x limits of them are solved.
-ROUTINGS: Final = 24
-_FULLNESSES: Final = (FULLEST, 0.6)
-_SHARES: Final = (0.2, 0.4, 0.6, 0.8)
+# Programs take some ten milliseconds each; three are solved for each routing and limit.
+ROUTINGS: Final = 16
+
+# Shares of the dearer of two neighbouring models: many for the fleet as it is, which costs nothing.
+_FINE: Final = np.linspace(0.05, 0.95, 19)
+_COARSE: Final = (0.2, 0.4, 0.6, 0.8)
 
 # Limits on moves where none is set, as parts of the GPUs that run.
-_PARTS: Final = (0.0, 0.15, 0.4)
+_PARTS: Final = (0.15, 0.4)
 
 
 def plans_near_current(problem: Problem, routings: Sequence[Routing]) -> list[Decision]:
-    """Plans for `routings`, and for mixes of two neighbouring models, near the fleet that runs."""
-    context = problem.context
+    """Plans near the fleet that runs, for `routings` and for mixes of two neighbouring models."""
+    models = problem.encoding.models
     held, stopping = _held(problem)
-    mixes = map(problem.decoder.routing_for, _mixes(problem.encoding.models))
-    wanted = {tuple(routing.thresholds): routing for routing in [*routings, *mixes]}
-    found: dict[str, Decision] = {}
-    for routing in list(wanted.values())[:ROUTINGS]:
-        load = np.array(routing.fractions) * context.workload.rate_per_s
-        for fullness in _FULLNESSES:
-            cheapest = build_cheapest(problem.table.options, context.supplies, load, fullness)
-            for limit in _limits(context):
-                program = build_near(cheapest, held, stopping, limit)
-                placement = placement_of(program, solve(program))
+    found = [_live(problem, held, each) for each in [*routings, *_mixes(problem, models, _FINE)]]
+    wanted = [*_mixes(problem, models, _COARSE), *routings]
+    for routing in {tuple(each.thresholds): each for each in wanted[:ROUTINGS]}.values():
+        for program in _programs(problem, routing):
+            for limit in _limits(problem.context):
+                near = build_near(program, held, stopping, limit)
+                placement = placement_of(near, solve(near))
                 if placement is not None:
-                    decision = assemble(context, routing, placement)
-                    found.setdefault(decision.key, decision)
-    return list(found.values())
+                    found.append(assemble(problem.context, routing, placement))
+    return list({each.key: each for each in found if each}.values())
+
+
+def _live(problem: Problem, held: Placement, routing: Routing) -> Decision | None:
+    """The fleet as it is under a routing, as far as that uses it; None where it cannot be had."""
+    used = {option: n for option, n in held.items() if routing.fractions[option.model] > 0.0}
+    served = {option.model for option in used}
+    if any(share and model not in served for model, share in enumerate(routing.fractions)):
+        return None
+    inventory = Inventory(problem.context.supplies)
+    for option in sorted(used, key=lambda option: -option.gpus):
+        if inventory.take(option.gpu, option.gpus, used[option]) < used[option]:
+            return None
+    return assemble(problem.context, routing, used)
+
+
+def _programs(problem: Problem, routing: Routing) -> Iterator[Program]:
+    """The cheapest placement, also with room to spare, and the fastest within the budget."""
+    options, context = problem.table.options, problem.context
+    load = np.array(routing.fractions) * context.workload.rate_per_s
+    for fullness in (FULLEST, 0.6):
+        yield build_cheapest(options, context.supplies, load, fullness)
+    budget = context.spec.targets.budget_per_hour or np.inf
+    yield build_fastest(options, context.supplies, load, budget)
 
 
 def _held(problem: Problem) -> tuple[dict[Option, int], int]:
@@ -79,17 +101,18 @@ def _kind(context: Context, option: Option) -> Kind:
 
 
 def _limits(context: Context) -> list[int]:
-    """Most GPUs that change hands: none, half of the limit, and the limit."""
+    """Most GPUs that change hands: half of the limit, and the limit."""
     limit = context.spec.targets.moved_gpus_max
-    if limit is not None:
-        return sorted({0, limit // 2, limit})
-    runs = sum(count * kind.gpus for kind, count in running_fleet(context.current or ()).items())
-    return sorted({round(part * runs) for part in _PARTS})
+    if limit is None:
+        runs = running_fleet(context.current or ())
+        gpus = sum(count * kind.gpus for kind, count in runs.items())
+        return sorted({max(round(part * gpus), 1) for part in _PARTS})
+    return sorted({limit // 2, limit} - {0})
 
 
-def _mixes(models: int) -> Iterator[Floats]:
-    for model in range(models):
-        yield np.eye(models)[model]
-    for low, high in pairwise(range(models)):
-        for share in _SHARES:
-            yield np.eye(models)[low] * (1.0 - share) + np.eye(models)[high] * share
+def _mixes(problem: Problem, models: int, shares: Sequence[float] | Floats) -> list[Routing]:
+    one = np.eye(models)
+    fractions = [one[model] for model in range(models)]
+    fractions += [one[low] * (1.0 - share) + one[high] * share
+                  for low, high in pairwise(range(models)) for share in shares]  # fmt: skip
+    return [problem.decoder.routing_for(each) for each in fractions]

@@ -1,6 +1,6 @@
-"""The cheapest placement near to what runs: the program of a routing, with a limit on moves.
+"""The best placement near to what runs: the program of a routing, with a limit on moves.
 
-For options o of which h[o] replicas run, with n[o], g[o] as in the cheapest placement:
+For options o of which h[o] replicas run, with n[o] and g[o] as in a program of `build`:
 
     added, removed    a[o] - r[o]  =  n[o] - h[o]
     moves             sum of g[o] (a[o] + r[o])  <=  most - what stops anyway
@@ -20,25 +20,25 @@ __all__ = ["build_near"]
 
 
 def build_near(
-    cheapest: Program, held: Mapping[Option, int], stopping: int, most_moved: int
+    program: Program, held: Mapping[Option, int], stopping: int, most_moved: int
 ) -> Program:
-    """The program `cheapest` of a routing with at most `most_moved` GPUs that change hands.
+    """A program of a routing with at most `most_moved` GPUs that change hands.
 
     `held` are the replicas of options that run, `stopping` the GPUs of those of no option.
     """
-    options = cheapest.options
-    n = len(options)
+    options = program.options
+    n, width = len(options), len(program.cost)
     sizes = np.array([float(option.gpus) for option in options])
     unused = sum(count * option.gpus for option, count in held.items() if option not in options)
-    change = np.hstack([np.eye(n), -np.eye(n), np.eye(n)])
-    moves = np.concatenate([np.zeros(n), sizes, sizes])
+    change = np.hstack([np.eye(n, width), -np.eye(n), np.eye(n)])
+    moves = np.concatenate([np.zeros(width), sizes, sizes])
     runs = np.array([float(held.get(option, 0)) for option in options])
-    rows = np.vstack([np.pad(np.asarray(cheapest.rows), ((0, 0), (0, 2 * n))), change, moves])
+    rows = np.vstack([np.pad(np.asarray(program.rows), ((0, 0), (0, 2 * n))), change, moves])
     return replace(
-        cheapest,
-        cost=np.pad(cheapest.cost, (0, 2 * n)),
+        program,
+        cost=np.pad(program.cost, (0, 2 * n)),
         rows=rows,
-        low=np.concatenate([cheapest.low, runs, [-np.inf]]),
-        high=np.concatenate([cheapest.high, runs, [float(most_moved - stopping - unused)]]),
-        whole=np.pad(cheapest.whole, (0, 2 * n)),
+        low=np.concatenate([program.low, runs, [-np.inf]]),
+        high=np.concatenate([program.high, runs, [float(most_moved - stopping - unused)]]),
+        whole=np.pad(program.whole, (0, 2 * n)),
     )

@@ -236,3 +236,28 @@ def test_the_schema_for_editors_allows_the_short_form_and_knows_the_limits() -> 
     assert (models["minItems"], models["maxItems"]) == (1, 16)
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["models", "gpus", "workload", "quality"]
+
+
+RUNS = {"model": "llama-3.1-8b", "gpu": "l4", "replicas": 2}
+
+
+def test_what_runs_is_a_plan_file_or_its_pools() -> None:
+    assert Spec.model_validate(SMALLEST | {"current": "out/plans/plan-01.yaml"}).current
+    pools = Spec.model_validate(SMALLEST | {"current": [RUNS]}).current
+    assert isinstance(pools, list)
+    assert (pools[0].replicas, pools[0].weights, pools[0].tensor_parallel) == (2, "bf16", 1)
+
+
+@pytest.mark.parametrize(
+    ("current", "message"),
+    [
+        ([RUNS | {"replicas": 0}], r"current\[0\].replicas: should be at least 1"),
+        ([{"model": "llama-3.1-8b", "gpu": "l4"}], r"current\[0\].replicas is missing"),
+        ([RUNS | {"tp": 2}], r"unknown key current\[0\].tp"),
+        (3, "current: should be text"),
+        ("", "current: should have at least 1"),
+    ],
+)
+def test_what_runs_is_checked_and_named(current: object, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        check_document(SMALLEST | {"current": current}, Spec, where="boute.yaml", error=SpecError)
