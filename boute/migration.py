@@ -6,9 +6,11 @@ every replica whatever is decided, so it is not counted here.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from boute.context import Context
 from boute.plan.decision import Decision
-from boute.plan.migration import Kind, kind_of, moved_gpus, running_fleet
+from boute.plan.migration import Fleet, Kind, kind_of, moved_gpus, running_fleet
 from boute.startup.shipped import replica_ready
 
 __all__ = ["Migration"]
@@ -23,18 +25,21 @@ class Migration:
         self._ready_s: dict[Kind, float] = {}
 
     def metrics(self, decision: Decision) -> dict[str, float]:
-        """`moved_gpus` and `migration_s` of a decision; nothing where it is not known what runs.
+        """`moved_gpus` and `migration_s` of a decision; nothing where it is not known what runs."""
+        after: Counter[Kind] = Counter()
+        for pool in decision.pools:
+            choice = self._context.member(pool.model).choice
+            after[kind_of(pool, choice.weights, choice.kv_cache)] += pool.replicas
+        return self.metrics_of(after)
 
-        The fleet is whole when the slowest of the replicas that start answers: with compiled code
-        where the same kind runs already, without where it is new.
+    def metrics_of(self, after: Fleet) -> dict[str, float]:
+        """The same of a fleet.
+
+        It is whole when the slowest of the replicas that start answers: with compiled code where
+        the same kind runs already, without where it is new.
         """
         if self._context.current is None:
             return {}
-        after: dict[Kind, int] = {}
-        for pool in decision.pools:
-            choice = self._context.member(pool.model).choice
-            kind = kind_of(pool, choice.weights, choice.kv_cache)
-            after[kind] = after.get(kind, 0) + pool.replicas
         starting = [kind for kind, count in after.items() if count > self._before.get(kind, 0)]
         return {
             "moved_gpus": float(moved_gpus(self._before, after)),

@@ -27,10 +27,10 @@ from boute.plan.migration import Kind, running_fleet
 from boute.plan.model import Routing
 from boute.workload.arrays import Floats
 
-__all__ = ["plans_near_current"]
+__all__ = ["kind_of_option", "plans_near_current"]
 
-# Programs take some ten milliseconds each; three are solved for each routing and limit.
-ROUTINGS: Final = 16
+# Programs take some ten milliseconds each; two are solved for each routing and limit.
+ROUTINGS: Final = 12
 
 # Shares of the dearer of two neighbouring models: many for the fleet as it is, which costs nothing.
 _FINE: Final = np.linspace(0.05, 0.95, 19)
@@ -45,7 +45,7 @@ def plans_near_current(problem: Problem, routings: Sequence[Routing]) -> list[De
     models = problem.encoding.models
     held, stopping = _held(problem)
     found = [_live(problem, held, each) for each in [*routings, *_mixes(problem, models, _FINE)]]
-    wanted = [*_mixes(problem, models, _COARSE), *routings]
+    wanted = [*routings[: ROUTINGS // 2], *_mixes(problem, models, _COARSE)]
     for routing in {tuple(each.thresholds): each for each in wanted[:ROUTINGS]}.values():
         for program in _programs(problem, routing):
             for limit in _limits(problem.context):
@@ -70,11 +70,10 @@ def _live(problem: Problem, held: Placement, routing: Routing) -> Decision | Non
 
 
 def _programs(problem: Problem, routing: Routing) -> Iterator[Program]:
-    """The cheapest placement, also with room to spare, and the fastest within the budget."""
+    """The cheapest placement, and the fastest within the budget."""
     options, context = problem.table.options, problem.context
     load = np.array(routing.fractions) * context.workload.rate_per_s
-    for fullness in (FULLEST, 0.6):
-        yield build_cheapest(options, context.supplies, load, fullness)
+    yield build_cheapest(options, context.supplies, load, FULLEST)
     budget = context.spec.targets.budget_per_hour or np.inf
     yield build_fastest(options, context.supplies, load, budget)
 
@@ -83,12 +82,13 @@ def _held(problem: Problem) -> tuple[dict[Option, int], int]:
     """Replicas that run of each option, and the GPUs of those that are none."""
     context = problem.context
     running = running_fleet(context.current or ())
-    kinds = {_kind(context, option): option for option in problem.table.options}
+    kinds = {kind_of_option(context, option): option for option in problem.table.options}
     held = {kinds[kind]: count for kind, count in running.items() if kind in kinds}
     return held, sum(count * kind.gpus for kind, count in running.items() if kind not in kinds)
 
 
-def _kind(context: Context, option: Option) -> Kind:
+def kind_of_option(context: Context, option: Option) -> Kind:
+    """What replicas of an option are among those that run."""
     choice = context.family[option.model].choice
     return Kind(
         choice.name,

@@ -253,7 +253,7 @@ def test_what_runs_is_a_plan_file_or_its_pools() -> None:
     [
         ([RUNS | {"replicas": 0}], r"current\[0\].replicas: should be at least 1"),
         ([{"model": "llama-3.1-8b", "gpu": "l4"}], r"current\[0\].replicas is missing"),
-        ([RUNS | {"tp": 2}], r"unknown key current\[0\].tp"),
+        ([RUNS | {"tensor_paralel": 2}], r"unknown key .*tensor_paralel; did you mean tensor_p"),
         (3, "current: should be text"),
         ("", "current: should have at least 1"),
     ],
