@@ -121,6 +121,7 @@ def _split(earlier: Earlier, problem: Problem) -> tuple[list[Past], list[Past]]:
         update={"moved_gpus_max": None, "migration_max_s": None}
     )
     objectives = [name for name in problem.objectives if name not in MIGRATION]
+    objectives = objectives or ["quality", "cost_per_hour"]  # the old world was not asked for moves
     signs = np.array([-1.0 if is_maximised(name) else 1.0 for name in objectives])
     rows = [[past.outcome.value(name) for name in objectives] for past in earlier.past]
     good = _good(earlier.past, targets)

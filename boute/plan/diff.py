@@ -15,7 +15,7 @@ from boute.plan.model import Plan, Pool
 from boute.plan.words import (
     change_text,
     metric_label,
-    metric_text,
+    moved_text,
     pool_text,
     replica_text,
     seconds_text,
@@ -183,7 +183,7 @@ def _predicted(a: Plan, b: Plan) -> list[str]:
 def _applying(a: Plan, b: Plan) -> tuple[Apply, str]:
     if deployed_part(a) != deployed_part(b):
         moved = moved_gpus(fleet_of(a), fleet_of(b))
-        hands = f" {metric_text('moved_gpus', moved)} change hands." if moved else ""
+        hands = f" {moved_text(moved)}." if moved else ""
         start = f"Needs a redeployment: replicas start, stop or move.{hands}"
         return "redeploy", f"{start}{_ready(a, b)}"
     if _settings(a) != _settings(b):

@@ -17,6 +17,7 @@ from boute.plan.words import (
     change_text,
     metric_label,
     metric_text,
+    moved_text,
     number_text,
     seconds_text,
 )
@@ -237,7 +238,7 @@ def _migration(predicted: Outcome) -> str | None:
         return None
     if predicted.moved_gpus == 0:
         return "No replica starts or stops."
-    moved = f"{metric_text('moved_gpus', predicted.moved_gpus)} change hands"
+    moved = moved_text(predicted.moved_gpus)
     if predicted.migration_s == 0.0:
         return f"{moved}; no replica starts."
     return f"{moved}; the fleet is whole after {seconds_text(predicted.migration_s)}."

@@ -15,6 +15,7 @@ __all__ = [
     "metric_label",
     "metric_short",
     "metric_text",
+    "moved_text",
     "number_text",
     "pool_text",
     "replica_text",
@@ -45,7 +46,7 @@ _SHORT: Final = {
     "cost_per_hour": "$ per hour",
     "cost_per_million_tokens": "$ per M tokens",
     "energy_j_per_token": "J per token",
-    "moved_gpus": "Moved",
+    "moved_gpus": "GPUs moved",
     "migration_s": "Whole in",
 }
 _FORMATS: Final = {
@@ -53,11 +54,11 @@ _FORMATS: Final = {
     "slo_attainment": "{:.1%}",
     "cost_per_hour": "${:,.2f} per hour",
     "cost_per_million_tokens": "${:,.2f} per million tokens",
+    "moved_gpus": "{:,.0f}",
 }
 _UNITS: Final = {
     "goodput_per_s": "requests/s",
     "energy_j_per_token": "J per token",
-    "moved_gpus": "GPUs",
 }
 
 
@@ -84,6 +85,11 @@ def metric_text(metric: str, value: float) -> str:
     if metric in _UNITS:
         return f"{number_text(value)} {_UNITS[metric]}"
     return seconds_text(value)
+
+
+def moved_text(gpus: int) -> str:
+    """How far a fleet is from another: `5 GPUs change hands`."""
+    return f"{gpus:,} GPUs change hands" if gpus != 1 else "1 GPU changes hands"
 
 
 def seconds_text(value: float) -> str:
