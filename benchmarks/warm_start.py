@@ -77,7 +77,11 @@ def main() -> None:
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(found, indent=1) + "\n")
     for place, second in enumerate(AT_S):
-        print(f"least ratio at {second:g} s: {min(row['ratio'][place] for row in found):.3f}")
+        ratios = [row["ratio"][place] for row in found]
+        told = [ratio for ratio in ratios if ratio is not None]
+        print(
+            f"at {second:g} s: least ratio {min(told, default=0.0)}, {ratios.count(None)} without"
+        )
 
 
 def compare(case: str, changes: list[str], seeds: int) -> list[dict[str, Any]]:
@@ -112,7 +116,7 @@ def _row(case: str, change: str, curves: dict[str, list[Any]]) -> dict[str, Any]
         "warm": at["warm"],
         "cold": at["cold"],
         "ratio": [
-            round(warm / max(cold, 1e-9), 3)
+            round(warm / cold, 3) if cold else None
             for warm, cold in zip(at["warm"], at["cold"], strict=True)
         ],
         "seconds_to_cold_end": statistics.median(reached),
