@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install engine demo tiny test lint bench bench-serving figures clean
+.PHONY: help install engine demo tiny test lint bench bench-search bench-serving figures clean
 
 help:
 	@echo "make demo    set up, plan the quickstart, say where the report is"
@@ -11,6 +11,7 @@ help:
 	@echo "make test    set up and run the tests"
 	@echo "make lint    lint, format check, types"
 	@echo "make bench   measure speed, memory and search quality; writes out/bench.json"
+	@echo "make bench-search  hold the search against its bars and its rivals; hours, can be taken up again"
 	@echo "make bench-serving  measure the ingress, and what becomes of requests when replicas die"
 	@echo "make figures make the picture of the README and the tables of docs/examples.md again"
 
@@ -50,6 +51,11 @@ lint: install
 
 bench: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks --out out/bench.json
+
+# The bars of the search, its rivals and the paper's table (docs/rivals.md). Some hours;
+# what was measured is kept in out/bench_search.jsonl and not measured again. QUICK=1 takes less.
+bench-search: install
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.search $(if $(QUICK),--quick)
 
 # The cost of the ingress over a bare one, and requests at a fleet whose replicas are killed.
 bench-serving: install

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHARS_PER_TOKEN = 4.0
 SMALLEST_EIGENVALUE = 0.02
 # The 405B was run by four providers; SambaNova's run covers both tasks. Qwen2.5 of 3B, 7B, 32B
-# and 72B was run on CRUXEval only.
+# and 72B was run on CRUXEval only, and so was the family of eight that has some of them.
 FAMILIES = {
     "llama-3.1": {
         "llama-3.1-8b": "Meta-Llama-3.1-8B-Instruct",
@@ -41,6 +41,16 @@ FAMILIES = {
         "qwen2.5-7b": "Qwen2.5-7B-Instruct",
         "qwen2.5-32b": "Qwen2.5-32B-Instruct",
         "qwen2.5-72b": "Qwen2.5-72B-Instruct",
+    },
+    "open-eight": {
+        "gemma-2-2b": "gemma-2-2b-it",
+        "qwen2.5-3b": "Qwen2.5-3B-Instruct",
+        "qwen2.5-7b": "Qwen2.5-7B-Instruct",
+        "gemma-2-9b": "gemma-2-9b-it",
+        "gemma-2-27b": "gemma-2-27b-it",
+        "qwen2.5-32b": "Qwen2.5-32B-Instruct",
+        "llama-3.1-70b": "Meta-Llama-3.1-70B-Instruct",
+        "llama-3.1-405b": "Llama-3.1-405B-Inst@sambanova",
     },
 }
 SOURCE = (

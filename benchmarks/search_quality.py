@@ -10,15 +10,11 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from boute.context import Context, prepare
-from boute.optimizer.problem import Problem
-from boute.optimizer.run import search_problem
-from boute.optimizer.search import Limits
-from boute.optimizer.study import Study, StudyHeader
+from boute.context import prepare
+from boute.optimizer.rivalry import run_sampler
 from boute.spec.load import load_spec
 
 RUNS = (("mobo", 64), ("sobol", 256), ("nsga2", 256))
@@ -31,23 +27,15 @@ def compare_samplers(spec_file: Path, seeds: int) -> dict[str, Any]:
     context = prepare(spec, spec_file.parent, where=str(spec_file))
     found: dict[str, Any] = {}
     for sampler, evaluations in RUNS:
-        runs = [_run(context, sampler, evaluations, seed) for seed in range(seeds)]
-        volumes = [volume for volume, _ in runs]
+        runs = [run_sampler(context, sampler, seed, evaluations) for seed in range(seeds)]
+        volumes = [run.hypervolume for run in runs]
         found[f"{sampler}_{evaluations}"] = {
             "median": round(statistics.median(volumes), 4),
             "least": round(min(volumes), 4),
             "most": round(max(volumes), 4),
-            "seconds": round(statistics.median(seconds for _, seconds in runs), 2),
+            "seconds": round(statistics.median(run.seconds for run in runs), 2),
         }
     return found
-
-
-def _run(context: Context, sampler: str, evaluations: int, seed: int) -> tuple[float, float]:
-    start = time.monotonic()
-    header = StudyHeader(context.spec_hash, "benchmark", tuple(context.spec.objectives))
-    with Study(None, header) as study:
-        search = search_problem(Problem(context), study, sampler, seed, Limits(evaluations))
-    return search.steps[-1].hypervolume, time.monotonic() - start
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +27,10 @@ from boute.routing.table import QualityTable, load_quality_table
 from boute.spec.load import gpu_card, resolve, spec_hash
 from boute.spec.model import GpuSupply, ModelChoice, RunningPool, Spec
 from boute.spec.prices import gpu_price
-from boute.workload.arrays import Floats, Workload
-from boute.workload.pairing import pair
+from boute.workload.arrays import Floats, Trace, Workload
+from boute.workload.pairing import longest_possible, pair
 from boute.workload.source import load_trace
+from boute.workload.thinning import thin
 
 __all__ = ["Context", "FamilyMember", "Supply", "located", "prepare"]
 
@@ -67,10 +68,10 @@ class Context:
     """What evaluation needs besides a decision.
 
     `family` [K] is in cost order, and so are the columns of `quality` [M, K] and
-    `workload.output_tokens`; `score` [M] is held out, row by row. `max_model_len` is the longest
-    request in tokens unless the spec sets it. `measured` are the entries of all files of measured
-    step times. Where the spec names the plan that runs, `spec.current` here holds its pools:
-    a plan of the study needs no other file of a plan.
+    `workload.output_tokens`; `score` [M] is held out, row by row. `trace` is what `workload` was
+    paired from. `max_model_len` is the longest request in tokens unless the spec sets it.
+    `measured` are the entries of all files of measured step times. Where the spec names the plan
+    that runs, `spec.current` here holds its pools: a plan of the study needs no other file of one.
     """
 
     spec: Spec
@@ -78,6 +79,7 @@ class Context:
     spec_hash: str
     family: tuple[FamilyMember, ...]
     supplies: tuple[Supply, ...]
+    trace: Trace
     workload: Workload
     table: QualityTable
     quality: Floats
@@ -125,25 +127,28 @@ def _prepare(spec: Spec, folder: Path) -> Context:
     trace = load_trace(spec.workload, folder, seed)
     table = load_quality_table(spec.quality, [member.choice for member in family], folder)
     score = held_out_scores(table, range(len(names)), seed)
+    windows, thinning = thin(trace, spec.workload.thin_to, seed)
     workload = pair(
-        trace,
+        windows,
         names,
         score,
         table.output_tokens,
         output_length=spec.quality.output_length,
         seed=seed,
     )
+    workload = replace(workload, thinning=thinning)
     return Context(
         spec=spec,
         folder=folder,
         spec_hash=spec_hash(spec, folder),
         family=family,
         supplies=supplies,
+        trace=windows,
         workload=workload,
         table=table,
         quality=table.quality,
         score=score,
-        max_model_len=_max_model_len(spec, workload),
+        max_model_len=_max_model_len(spec, _longest(spec, trace, workload, table)),
         measured=_measured(spec, folder, family),
     )
 
@@ -234,8 +239,14 @@ def _measured(
     return tuple(found.values())
 
 
-def _max_model_len(spec: Spec, workload: Workload) -> int:
-    longest = int(np.max(workload.input_tokens + workload.output_tokens.max(axis=1)))
+def _longest(spec: Spec, trace: Trace, workload: Workload, table: QualityTable) -> int:
+    """Tokens of the longest request: of a thinned trace, of the longest that there can be."""
+    if workload.thinning is not None:
+        return longest_possible(trace, table.output_tokens, spec.quality.output_length)
+    return int(np.max(workload.input_tokens + workload.output_tokens.max(axis=1)))
+
+
+def _max_model_len(spec: Spec, longest: int) -> int:
     given = spec.engine.max_model_len
     if given is not None and given < longest:
         raise SpecError(

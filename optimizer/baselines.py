@@ -44,7 +44,7 @@ _ROUTINGS: Final = 100
 
 def single_model_plans(problem: Problem) -> Iterator[Decision]:
     """All queries to one model on one GPU type, with every parallelism, at every fullness."""
-    rate = problem.context.workload.rate_per_s
+    rate = problem.context.workload.peak_rate_per_s
     for model in range(problem.encoding.models):
         routing = problem.decoder.routing_for(np.eye(problem.encoding.models)[model])
         for option in problem.table.options:

@@ -17,7 +17,6 @@ import numpy as np
 from boute.errors import SpecError
 from boute.metrics import EXACT, MIGRATION, is_maximised
 from boute.optimizer.carry import Carried, Carrier
-from boute.optimizer.constraints import misses
 from boute.optimizer.earlier import Earlier, Past
 from boute.optimizer.estimate import Estimate
 from boute.optimizer.near import plans_near_current
@@ -26,7 +25,7 @@ from boute.optimizer.problem import Problem
 from boute.optimizer.start import Start
 from boute.plan.decision import Decision
 from boute.spec.load import resolve
-from boute.spec.model import RunningPool, Spec, Targets
+from boute.spec.model import RunningPool, Spec
 from boute.workload.arrays import Floats, Ints
 
 __all__ = ["begin", "check_current", "with_current"]
@@ -92,9 +91,9 @@ def begin(problem: Problem, earlier: Earlier | None) -> Start | None:
     routings = [each.routing for _, each in leading]
     beside = plans_near_current(problem, routings) if near else []
     families = [
-        (_heirs(leading), FROM_FRONT),
+        (_heirs(leading, problem), FROM_FRONT),
         ([_Heir(decision, {}) for decision in beside], NEAR),
-        (_heirs(following), OTHERS),
+        (_heirs(following, problem), OTHERS),
     ]
     return replace(start, first=tuple(_best(problem, families)))
 
@@ -123,41 +122,43 @@ def _split(earlier: Earlier, problem: Problem) -> tuple[list[Past], list[Past]]:
     objectives = [name for name in problem.objectives if name not in MIGRATION]
     objectives = objectives or ["quality", "cost_per_hour"]  # the old world was not asked for moves
     signs = np.array([-1.0 if is_maximised(name) else 1.0 for name in objectives])
-    rows = [[past.outcome.value(name) for name in objectives] for past in earlier.past]
-    good = _good(earlier.past, targets)
+    rows = [[problem.value(past.outcome, name) for name in objectives] for past in earlier.past]
+    good = _good([problem.missed(past.outcome, targets) for past in earlier.past])
     kept = good[nondominated(np.array(rows)[good] * signs)]
     rest = np.setdiff1d(np.arange(len(rows)), kept)
     return [earlier.past[place] for place in kept], [earlier.past[place] for place in rest]
 
 
-def _good(past: Sequence[Past], targets: Targets) -> Ints:
-    """Places of those that met the targets; of the stable, or of all, where none did."""
-    missed = [misses(each.outcome, targets) for each in past]
+def _good(missed: Sequence[dict[str, float]]) -> Ints:
+    """Places of those that missed nothing; of the stable, or of all, where none did."""
     for good in (
         [not missing for missing in missed],
         ["stability" not in missing for missing in missed],
     ):
         if any(good):
             return np.flatnonzero(good)
-    return np.arange(len(past))
+    return np.arange(len(missed))
 
 
-def _heirs(carried: Iterable[tuple[Past, Carried]]) -> list[_Heir]:
+def _heirs(carried: Iterable[tuple[Past, Carried]], problem: Problem) -> list[_Heir]:
     """All that came of some plans, distinct; one that was kept is heir to itself alone."""
     kept: dict[str, _Heir] = {}
     again: dict[str, _Heir] = {}
     for past, each in carried:
-        values = past.outcome.values()
         off = {
-            metric: float(np.clip(values[metric] / estimate, 1.0 / _MOST_OFF, _MOST_OFF))
+            metric: _factor(problem.value(past.outcome, metric), estimate)
             for metric, estimate in past.estimated.items()
-            if metric not in EXACT and metric in values and estimate > 0.0
+            if metric not in EXACT and estimate > 0.0
         }
         if each.kept is not None:
             kept.setdefault(each.kept.key, _Heir(each.kept, off))
         for decision in each.again:
             again.setdefault(decision.key, _Heir(decision, off))
     return list((again | kept).values())
+
+
+def _factor(found: float, estimate: float) -> float:
+    return float(np.clip(found / estimate, 1.0 / _MOST_OFF, _MOST_OFF))
 
 
 def _best(problem: Problem, families: Iterable[tuple[Sequence[_Heir], int]]) -> list[Decision]:
@@ -188,4 +189,7 @@ def _liked(expected: Sequence[_Expected], most: int) -> list[_Expected]:
         return sorted(expected, key=lambda each: each.violation)[:most]
     values = np.array([each.values for each in meets])
     front = np.flatnonzero(nondominated(values))
-    return [meets[front[place]] for place in spread(values[front], most)]
+    chosen = spread(values[front], most)
+    # Those expected beyond the reference point add nothing, but may be found to be within it.
+    beyond = [place for place in range(len(front)) if place not in chosen]
+    return [meets[front[place]] for place in [*chosen, *beyond][:most]]

@@ -58,8 +58,8 @@ class Carrier:
         self._problem: Final = problem
         self._context: Final = problem.context
         self._same_scores = earlier.score_hash == score_hash(problem.context)
-        self._rates = [rate for rate in (problem.context.workload.rate_per_s, earlier.rate_per_s)
-                       if rate]  # fmt: skip
+        now_per_s = problem.context.workload.peak_rate_per_s
+        self._rates = [rate for rate in (now_per_s, earlier.peak_rate_per_s) if rate]
         before = {model for past in earlier.past for model in past.decision.routing.models}
         if not before & set(self._context.model_names):
             raise InputError(

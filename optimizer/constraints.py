@@ -1,36 +1,47 @@
-"""What a plan has to meet besides inventory and budget, and by how much an outcome misses it."""
+"""What a plan has to meet besides inventory and budget, and by how much it misses it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from boute.metrics import MIGRATION
 from boute.outcome import Outcome
 from boute.spec.model import Targets
 
-__all__ = ["misses", "relative_miss"]
+__all__ = ["instability", "misses", "misses_of", "relative_miss"]
 
 
 def misses(outcome: Outcome, targets: Targets) -> dict[str, float]:
-    """Constraints that an outcome misses, by name, with the relative miss (0.5 is 50% past).
+    """Constraints that an outcome misses, by name, with the relative miss (0.5 is 50% past)."""
+    unstable = outcome.verdict == "unstable"
+    return misses_of(outcome.value, instability(unstable, outcome.utilisation), targets)
 
-    A plan that does not drain its queue misses `stability` by the share that its busiest pool is
-    asked to carry beyond what it can, at least 1: its latencies depend on the length of the trace
-    and mean nothing.
+
+def instability(unstable: bool, utilisation: float) -> float:
+    """0 of a plan that drains its queue; else 1, and what its busiest pool is asked beyond 1.
+
+    Its latencies depend on the length of the trace and mean nothing.
     """
+    return 1.0 + max(utilisation - 1.0, 0.0) if unstable else 0.0
+
+
+def misses_of(value: Callable[[str], float], unstable: float, targets: Targets) -> dict[str, float]:
+    """The same of any source of metrics by name, with its instability."""
     found: dict[str, float] = {}
-    if outcome.verdict == "unstable":
-        found["stability"] = 1.0 + max(outcome.utilisation - 1.0, 0.0)
+    if unstable > 0.0:
+        found["stability"] = unstable
     for metric, limit in targets.latency_limits().items():
-        if (value := outcome.value(metric)) > limit:
-            found[metric] = value / limit - 1.0
+        if (latency := value(metric)) > limit:
+            found[metric] = latency / limit - 1.0
     floor = targets.quality_min
-    if floor is not None and outcome.quality < floor:
-        found["quality_min"] = floor / max(outcome.quality, 1e-9) - 1.0
+    if floor is not None and (quality := value("quality")) < floor:
+        found["quality_min"] = floor / max(quality, 1e-9) - 1.0
     for name, (metric, limit) in targets.limits().items():
-        if metric in MIGRATION and (value := outcome.value(metric)) > limit:
-            found[name] = relative_miss(value, limit)
+        if metric in MIGRATION and (moved := value(metric)) > limit:
+            found[name] = relative_miss(moved, limit)
     budget = targets.budget_per_hour
-    if budget is not None and outcome.cost_per_hour > budget * (1.0 + 1e-9):
-        found["budget_per_hour"] = outcome.cost_per_hour / budget - 1.0
+    if budget is not None and (cost := value("cost_per_hour")) > budget * (1.0 + 1e-9):
+        found["budget_per_hour"] = cost / budget - 1.0
     return found
 
 

@@ -101,7 +101,7 @@ class Decoder:
         inventory = Inventory(self._context.supplies)
         placed: dict[Option, int] = {}
         for model in reversed(range(len(fractions))):
-            load = fractions[model] * self._context.workload.rate_per_s
+            load = fractions[model] * self._context.workload.peak_rate_per_s
             if load == 0.0:
                 continue
             found = self._place_model(model, load, genes, inventory)

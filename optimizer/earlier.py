@@ -43,14 +43,14 @@ class Past:
 class Earlier:
     """What is known of an earlier world.
 
-    `score_hash` and `rate_per_s` are those of the study's header, empty and 0 where they are not
-    known. `current` is what runs, if `file` is a plan.
+    `score_hash` and `peak_rate_per_s` are those of the study's header, empty and 0 where they are
+    not known. `current` is what runs, if `file` is a plan.
     """
 
     file: str
     content_hash: str
     score_hash: str
-    rate_per_s: float
+    peak_rate_per_s: float
     past: tuple[Past, ...]
     current: tuple[RunningPool, ...] | None = None
 
@@ -101,7 +101,7 @@ def _of_study(path: Path) -> Earlier:
     if not past:
         raise InputError("holds no plan that was tried", where=str(path), mend="leave --from out")
     content = sha256_of(header.spec_hash, *(each.decision.key for each in past))
-    return Earlier(str(path), content, header.score_hash, header.rate_per_s, past)
+    return Earlier(str(path), content, header.score_hash, header.peak_rate_per_s, past)
 
 
 def _of_plan(plan: Plan, path: Path, content_hash: str) -> Earlier:
@@ -114,5 +114,5 @@ def _of_plan(plan: Plan, path: Path, content_hash: str) -> Earlier:
         past = (Past(decision, {}, plan.predicted),)
         return Earlier(str(path), content_hash, "", 0.0, past, current)
     past = (Past(decision, estimated, plan.predicted),)
-    rate = context.workload.rate_per_s
+    rate = context.workload.peak_rate_per_s
     return Earlier(str(path), content_hash, score_hash(context), rate, past, current)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,17 +15,18 @@ import boute
 from boute.context import Context
 from boute.errors import InfeasibleError
 from boute.metrics import is_maximised
-from boute.optimizer.constraints import misses
 from boute.optimizer.dial import dial_steps
 from boute.optimizer.pareto import knee_order, nondominated
-from boute.optimizer.problem import nothing_decodes
+from boute.optimizer.problem import Problem, nothing_decodes
+from boute.optimizer.robustness import in_full
 from boute.optimizer.search import Search
 from boute.optimizer.trial import Trial
+from boute.optimizer.workers import Evaluator
 from boute.plan.model import Alternative, DialStep, Plan, PlannedModel, Source
 from boute.spec.load import rebase_spec
 from boute.spec.model import Spec
 
-__all__ = ["Origin", "front_trials", "make_plans", "nothing_feasible"]
+__all__ = ["Origin", "drawn_again", "front_trials", "make_plans", "nothing_feasible"]
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,35 @@ def front_trials(trials: Sequence[Trial]) -> list[Trial]:
     return [front[index] for index in knee_order(np.array([trial.values for trial in front]))]
 
 
+def drawn_again(
+    front: Sequence[Trial], workers: Evaluator, until_s: float | None = None
+) -> list[Trial]:
+    """The trials with what becomes of them over resamples, and their margin of load.
+
+    Once the clock (`time.monotonic`) has passed `until_s` the rest stay as they are.
+    """
+    decisions = [trial.decision for trial in front if trial.decision is not None]
+    found: list[Trial] = []
+    for trial, outcome in zip(front, workers.outcomes(decisions, in_full), strict=True):
+        found.append(replace(trial, outcome=outcome))
+        if until_s is not None and time.monotonic() >= until_s:
+            break
+    return [*found, *front[len(found) :]]
+
+
 def make_plans(
-    trials: Sequence[Trial], context: Context, origin: Origin, folder: Path
+    trials: Sequence[Trial], problem: Problem, origin: Origin, folder: Path
 ) -> list[Plan]:
-    """Plans named plan-01, plan-02, ... of front trials; `folder` is where they will be written."""
+    """Plans named plan-01, plan-02, ... of front trials; `folder` is where they will be written.
+
+    Their objectives are what the search judged them by.
+    """
+    context = problem.context
     width = max(len(str(len(trials))), 2)
     names = [f"plan-{rank:0{width}d}" for rank in range(1, len(trials) + 1)]
     objectives = context.spec.objectives
     values = [
-        {metric: trial.outcome.value(metric) for metric in objectives}
+        {metric: problem.value(trial.outcome, metric) for metric in objectives}
         for trial in trials
         if trial.outcome is not None
     ]
@@ -86,7 +108,6 @@ def make_plans(
 
 def nothing_feasible(search: Search) -> InfeasibleError:
     """Which constraint binds, and the best value of it that was reached."""
-    targets = search.problem.context.spec.targets
     evaluated = [trial for trial in search.trials if trial.outcome is not None]
     if not evaluated:
         if search.nearest is None:
@@ -94,8 +115,16 @@ def nothing_feasible(search: Search) -> InfeasibleError:
         return nothing_decodes(search.nearest)
     nearest = min(evaluated, key=lambda trial: trial.violation)
     assert nearest.outcome is not None
-    missed = misses(nearest.outcome, targets)
+    problem = search.problem
+    missed = problem.missed(nearest.outcome)
     binding = max(missed, key=lambda name: missed[name])
+    if binding == "stability" and nearest.outcome.verdict != "unstable":
+        return InfeasibleError(
+            "no plan is feasible, stability binds: the plan nearest to all targets drains its "
+            "queues on the workload as it is, but not in every resample of it",
+            where="workload",
+            mend="add GPUs or budget, plan a longer trace, or search with --plain",
+        )
     if binding == "stability":
         lowest = min(trial.outcome.utilisation for trial in evaluated if trial.outcome)
         return InfeasibleError(
@@ -104,13 +133,14 @@ def nothing_feasible(search: Search) -> InfeasibleError:
             where="workload",
             mend="add GPUs or budget, or lower workload.rate_scale",
         )
-    metric, limit = targets.limits()[binding]
-    reached = [trial.outcome.value(metric) for trial in evaluated if trial.outcome]
+    metric, limit = problem.context.spec.targets.limits()[binding]
+    reached = [problem.value(trial.outcome, metric) for trial in evaluated if trial.outcome]
     best = max(reached) if is_maximised(metric) else min(reached)
+    near = problem.value(nearest.outcome, metric)
     more = "a better model" if binding == "quality_min" else "GPUs"
     return InfeasibleError(
         f"no plan is feasible, {binding} binds: {limit:g} is asked, the best reached is "
-        f"{best:.4g}, and {nearest.outcome.value(metric):.4g} by the plan nearest to all targets",
+        f"{best:.4g}, and {near:.4g} by the plan nearest to all targets",
         where=f"targets.{binding}",
         mend=f"ease it, add {more}, or search longer",
     )

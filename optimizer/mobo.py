@@ -1,37 +1,50 @@
-"""Multi-objective Bayesian optimization over routing and deployment together.
+"""The default search: a local search on cheap looks, and Bayesian optimization of what they miss.
 
-The first plans are the most promising of the analytic estimate, spread over its front, and a few
-of pure chance. Then rounds: fit the surrogate to all that was simulated, gather candidates, and
-take those with the largest expected gain in hypervolume. PyTorch is imported with the first such
-round, when plans are already on the table.
+Plans are looked at on two levels: on a short window of the workload, then on a long one, which is
+the whole workload unless that is very long. On each a local search keeps an archive of the best
+drafts. What is asked for is what adds most to the front of the plans that were tried: by the looks
+themselves where they are exact, else by a surrogate that learns how full evaluations differ from
+them. PyTorch is imported with the first such round, when plans are already on the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import moocore
 import numpy as np
 
 from boute.metrics import EXACT
-from boute.optimizer.candidates import CandidatePool, estimated_front
+from boute.optimizer.constraints import misses_of
+from boute.optimizer.draft import Draft, decision_of_draft, draft_of
 from boute.optimizer.features import Features
-from boute.optimizer.pareto import nondominated, spread
-from boute.optimizer.problem import Preview, Problem
-from boute.optimizer.seeds import greedy_points, placements_of_ladder
-from boute.optimizer.trial import Candidate, Trial
+from boute.optimizer.fidelity.looker import Looker
+from boute.optimizer.fidelity.part import PartSource
+from boute.optimizer.fidelity.simulated import SimulatedParts
+from boute.optimizer.fidelity.steady import SteadyParts
+from boute.optimizer.local_search import LocalSearch, Looked
+from boute.optimizer.pareto import nondominated
+from boute.optimizer.problem import Problem
+from boute.optimizer.seeds import seeds
+from boute.optimizer.trial import Trial
+from boute.plan.decision import Decision
 from boute.workload.arrays import Floats
 
 if TYPE_CHECKING:
     from boute.optimizer.acquisition import Data
 
-__all__ = ["Mobo"]
+__all__ = ["Mobo", "Recipe"]
 
-PROMISING: Final = 12  # first plans that the estimate likes
-CHANCE: Final = 4  # first plans of pure chance, so that the surrogate sees where it is wrong
+FIRST: Final = 16  # plans that are tried before anything is learned
 LESSONS: Final = 256  # trials that the surrogate is fitted to: its cost grows with their cube
 SHORTLIST: Final = 64  # candidates that the acquisition compares in a round
+PROMOTED: Final = 64  # drafts of one level that are looked at on the next, each round
+
+# Work of a round on each level, in microseconds as they count it; as much again to promote.
+WORK: Final = 300_000
+# Rounds of work without a gain after which nothing more is expected.
+_PATIENCE: Final = 10
 
 # Expected gain in normalised hypervolume below which nothing more is asked for.
 TOLERANCE: Final = 1e-7
@@ -40,80 +53,125 @@ _SMALLEST: Final = 1e-6  # of a metric that may be 0, where its logarithm is tak
 _WORST_SURPRISE: Final = 3.0  # in log units: an unstable plan's latency has no upper end
 
 
-class Mobo:
-    """Asks for seeds, then for what promises the largest gain."""
+@dataclass(frozen=True)
+class Recipe:
+    """What the search is made of; parts are left out to see what each brings."""
 
-    def __init__(self, problem: Problem, seed: int) -> None:
+    formulas: bool = True
+    guide: bool = True
+    windows: tuple[int, ...] = (32_768,)
+    placements: bool = True
+    local_search: bool = True
+    surrogate: bool = True
+
+
+class Mobo:
+    """Asks for what is expected to add most to the front of the plans that were tried."""
+
+    def __init__(self, problem: Problem, seed: int, recipe: Recipe | None = None) -> None:
         self._problem = problem
         self._seed = seed
-        self._pool = CandidatePool(problem)
+        self._recipe = recipe or Recipe()
         self._features = Features(problem.context, problem.table)
         self._trials: dict[str, Trial] = {}
-        self._first: list[Candidate] | None = None
-        targets = problem.context.spec.targets
-        uncertain = [name for name in problem.objectives if name not in EXACT]
-        uncertain += [name for name in targets.latency_limits() if name not in uncertain]
-        # There has to be something to learn: stability shows in the tail of E2E latency.
-        self._uncertain = uncertain or ["e2e_p95_s"]
+        self._drafts: dict[Draft, str] = {}
+        self._levels: list[LocalSearch] = []
+        self._is_exact = False
+        self._first: list[Looked] | None = None
+        self._uncertain = [name for name in problem.wanted if name not in EXACT]
 
-    def ask(self, count: int) -> list[Candidate]:
-        """Seeds first; then the candidates with the largest expected gain, or none."""
+    def ask(self, count: int) -> list[Decision]:
+        """The first plans; then those with the largest expected gain, or none."""
+        self._begin()
         waiting = self._waiting()
-        if waiting or len(self._trials) < 2:
-            return waiting[:count]
-        return self._promising(count)
+        chosen = waiting[:count] if waiting else self._promising(count)
+        return [decision_of_draft(looked.draft, self._problem) for looked in chosen]
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Learn from the trials that were evaluated.
 
-        The pool grows here and not when asked, so that a fresh sampler that is told the same has
-        the same pool.
+        The archives grow here and not when asked, so that a fresh sampler that is told the same
+        has the same archives.
         """
+        self._begin()
         for trial in trials:
             if trial.decision is not None:
                 self._trials[trial.decision.key] = trial
-        waiting = self._waiting()
-        self._pool.keep(trials)
-        if not waiting:
+                draft = draft_of(trial.decision, self._problem)
+                self._drafts[draft] = trial.decision.key
+                self._levels[-1].look_at([draft])
+        if not self._waiting():
             self._grow()
 
-    def _waiting(self) -> list[Candidate]:
-        """First points that are not tried yet."""
+    def _begin(self) -> None:
+        """Look at the seeds, and around them."""
+        if self._levels:
+            return
+        sources: list[PartSource] = [SteadyParts(self._problem)] if self._recipe.formulas else []
+        for longest in self._recipe.windows:
+            if not (sources and sources[-1].is_whole):
+                sources.append(SimulatedParts(self._problem, longest))
+        lookers = [Looker(self._problem, source) for source in sources]
+        for looker in lookers:
+            guide = self._levels[-1] if self._levels and self._recipe.guide else None
+            self._levels.append(LocalSearch(self._problem, looker, guide))
+        self._is_exact = lookers[-1].is_exact and not self._problem.robust
+        first = seeds(self._problem, self._seed, self._recipe.placements)
+        self._levels[0].look_at(draft_of(decision, self._problem) for decision in first)
+        self._work(WORK // 2, np.random.default_rng([self._seed, 0]))
+
+    def _work(self, work: int, rng: np.random.Generator) -> None:
+        """Search on each level, from the formulas to the longest window."""
+        nothing = np.empty((0, len(self._problem.objectives)))
+        for below, level in zip([None, *self._levels], self._levels, strict=False):
+            if below is not None:
+                promising = below.best(PROMOTED, nothing, level.looked)
+                level.look_at((found.draft for found in promising), work)
+            if self._recipe.local_search:
+                level.run(work, rng)
+
+    def _waiting(self) -> list[Looked]:
+        """First plans that are not tried yet."""
         if self._first is None:
-            self._first = self._first_points()
-        return [found for found in self._first if not self._tried(found)]
+            nothing = np.empty((0, len(self._problem.objectives)))
+            self._first = self._levels[-1].best(FIRST, nothing)
+        return [found for found in self._first if found.draft not in self._drafts]
 
-    def _tried(self, candidate: Candidate) -> bool:
-        return getattr(self._problem.decode(candidate), "key", None) in self._trials
+    def _grow(self) -> None:
+        rng = np.random.default_rng([self._seed, len(self._trials), 1])
+        for _ in range(_PATIENCE if self._recipe.local_search else 1):
+            self._work(WORK, rng)
+            if self._gains(1):
+                return
 
-    def _first_points(self) -> list[Candidate]:
-        rng = np.random.default_rng([self._seed, 0])
-        self._pool.add(greedy_points(self._problem))
-        self._pool.add_plans(placements_of_ladder(self._problem))
-        self._pool.add_random(256, seed=self._seed)
-        by_chance = list(self._pool.previews.values())[-CHANCE:]
-        self._pool.refine(rounds=6, count=150, rng=rng)
-        front = estimated_front(list(self._pool.previews.values()))
-        best = spread(np.array([preview.values for preview in front]), PROMISING) if front else []
-        # The most balanced of the promising first: a user waits for the first feasible plan.
-        first = [self._pool.candidate(front[index]) for index in best]
-        chance = [self._pool.candidate(preview) for preview in by_chance]
-        return first + [found for found in chance if found not in first]
+    def _front(self) -> Floats:
+        """Objectives [n, m] of the plans that were tried and that no other dominates."""
+        good = [trial.values for trial in self._trials.values() if trial.feasible]
+        values = np.array(good, dtype=np.float64).reshape(len(good), len(self._problem.objectives))
+        return values[nondominated(values)]
 
-    def _promising(self, count: int) -> list[Candidate]:
+    def _gains(self, count: int) -> list[Looked]:
+        """Untried drafts that add most to the front by their looks."""
+        return self._levels[-1].best(count, self._front(), self._drafts)
+
+    def _promising(self, count: int) -> list[Looked]:
+        if self._is_exact or not self._recipe.surrogate or len(self._trials) < 2:
+            return self._gains(count)
+        return self._by_surrogate(count)
+
+    def _by_surrogate(self, count: int) -> list[Looked]:
         from boute.optimizer.acquisition import choose
 
         rng = np.random.default_rng([self._seed, len(self._trials)])
-        candidates = self._shortlist(rng)
-        if not candidates:
-            return []
+        shortlist = self._shortlist(rng)
+        if not shortlist:
+            return self._gains(count)
         lessons = self._lessons()
-        tried = list(lessons.values())
-        previews = [self._pool.previews[key] for key in lessons]
+        tried = self._data([self._look(trial) for trial in lessons])
         choice = choose(
-            self._data(previews),
-            self._logs(tried, previews),
-            self._data(candidates),
+            tried,
+            self._logs(lessons, tried.priors),
+            self._data(shortlist),
             scale=self._problem.scale,
             uncertain={
                 index: self._uncertain.index(name)
@@ -127,66 +185,65 @@ class Mobo:
         )
         if choice.gain < TOLERANCE:
             return []
-        return [self._pool.candidate(candidates[index]) for index in choice.chosen]
+        return [shortlist[index] for index in choice.chosen]
 
-    def _lessons(self) -> dict[str, Trial]:
+    def _shortlist(self, rng: np.random.Generator) -> list[Looked]:
+        """Untried drafts that span the front of the looks, and others of the archive.
+
+        The surrogate judges latencies alone, so what misses an exact limit is not for it.
+        """
+        level = self._levels[-1]
+        nothing = np.empty((0, len(self._problem.objectives)))
+        best = level.best(SHORTLIST // 2, nothing, self._drafts)
+        best = [found for found in best if not self._misses_exactly(found)]
+        taken = {looked.draft for looked in best}
+        rest = [found for found in level.archive.members
+                if found.draft not in self._drafts and found.draft not in taken]  # fmt: skip
+        order = rng.permutation(len(rest))[: SHORTLIST - len(best)]
+        return best + [rest[index] for index in order]
+
+    def _misses_exactly(self, looked: Looked) -> bool:
+        """Whether a draft misses a target by what is known before it is simulated."""
+        targets = self._problem.context.spec.targets
+        missed = misses_of(looked.metrics.__getitem__, 0.0, targets)
+        return any(targets.limits()[name][0] in EXACT for name in missed)
+
+    def _lessons(self) -> list[Trial]:
         """Trials to learn from: all while they are few, else the front and the newest."""
-        if len(self._trials) <= LESSONS:
-            return self._trials
-        feasible = {key: trial for key, trial in self._trials.items() if trial.feasible}
-        kept = nondominated(np.array([trial.values for trial in feasible.values()]))
-        front = [key for key, keep in zip(feasible, kept, strict=True) if keep]
-        newest = [key for key in reversed(self._trials) if key not in set(front)]
-        chosen = {*front[:LESSONS], *newest[: max(LESSONS - len(front), 0)]}
-        return {key: trial for key, trial in self._trials.items() if key in chosen}
+        trials = list(self._trials.values())
+        if len(trials) <= LESSONS:
+            return trials
+        good = [trial for trial in trials if trial.feasible]
+        kept = nondominated(np.array([trial.values for trial in good]))
+        front = [trial for trial, keep in zip(good, kept, strict=True) if keep][:LESSONS]
+        ids = {id(trial) for trial in front}
+        newest = [trial for trial in reversed(trials) if id(trial) not in ids]
+        return front + newest[: LESSONS - len(front)]
 
-    def _grow(self) -> None:
-        """Add changes to the best of what was tried and of what the estimate likes, and chance."""
-        rng = np.random.default_rng([self._seed, len(self._trials), 1])
-        good = [trial for trial in self._trials.values() if trial.feasible]
-        if good:
-            keep = nondominated(np.array([trial.values for trial in good]))
-            parents = [trial.point for trial, kept in zip(good, keep, strict=True) if kept]
-            self._pool.add_changes(parents, 200, rng)
-        self._pool.add_random(32, seed=int(rng.integers(2**31)))
-        self._pool.refine(rounds=1, count=100, rng=rng)
+    def _look(self, trial: Trial) -> Looked:
+        assert trial.decision is not None
+        return self._levels[-1].look(draft_of(trial.decision, self._problem))
 
-    def _shortlist(self, rng: np.random.Generator) -> list[Preview]:
-        """Untried plans near the front of the estimate, layer by layer."""
-        untried = [p for key, p in self._pool.previews.items() if key not in self._trials]
-        if len(untried) <= SHORTLIST:
-            return untried
-        values = np.array([np.append(p.values, p.violation) for p in untried])
-        # Missing a target by estimate counts like an objective: the estimate may be wrong.
-        layers = np.asarray(moocore.pareto_rank(values))
-        order = np.lexsort((rng.random(len(untried)), layers))
-        return [untried[index] for index in order[:SHORTLIST]]
-
-    def _logs(self, trials: Sequence[Trial], previews: Sequence[Preview]) -> Floats:
+    def _logs(self, trials: Sequence[Trial], priors: Floats) -> Floats:
         """Logarithms [n, U] of what was simulated, cut where surprise turns into nonsense."""
         rows = []
         for trial in trials:
             assert trial.outcome is not None
-            rows.append([trial.outcome.value(name) for name in self._uncertain])
-        prior = self._priors(previews)
+            rows.append([self._problem.value(trial.outcome, name) for name in self._uncertain])
         found = np.log(np.maximum(np.array(rows), _SMALLEST))
-        cut: Floats = np.clip(found, prior - _WORST_SURPRISE, prior + _WORST_SURPRISE)
+        cut: Floats = np.clip(found, priors - _WORST_SURPRISE, priors + _WORST_SURPRISE)
         return cut
 
-    def _priors(self, previews: Sequence[Preview]) -> Floats:
-        found = [[p.estimate.metrics[name] for name in self._uncertain] for p in previews]
-        logs: Floats = np.log(np.maximum(np.array(found), _SMALLEST))
-        return logs
-
-    def _data(self, previews: Sequence[Preview]) -> Data:
+    def _data(self, looked: Sequence[Looked]) -> Data:
         from boute.optimizer.acquisition import Data
 
         exact = np.array([name in EXACT for name in self._problem.objectives])
-        values = np.array([preview.values for preview in previews])
+        priors = np.array([[found.metrics[name] for name in self._uncertain] for found in looked])
+        decisions = [decision_of_draft(found.draft, self._problem) for found in looked]
         return Data(
-            features=np.array([self._features.of(preview.decision) for preview in previews]),
-            priors=self._priors(previews),
-            known=np.where(exact, values, np.nan),
+            features=np.array([self._features.of(decision) for decision in decisions]),
+            priors=np.log(np.maximum(priors, _SMALLEST)),
+            known=np.where(exact, np.array([found.values for found in looked]), np.nan),
         )
 
     def _limits(self) -> list[tuple[int, float]]:

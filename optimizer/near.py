@@ -72,7 +72,7 @@ def _live(problem: Problem, held: Placement, routing: Routing) -> Decision | Non
 def _programs(problem: Problem, routing: Routing) -> Iterator[Program]:
     """The cheapest placement, and the fastest within the budget."""
     options, context = problem.table.options, problem.context
-    load = np.array(routing.fractions) * context.workload.rate_per_s
+    load = np.array(routing.fractions) * context.workload.peak_rate_per_s
     yield build_cheapest(options, context.supplies, load, FULLEST)
     budget = context.spec.targets.budget_per_hour or np.inf
     yield build_fastest(options, context.supplies, load, budget)

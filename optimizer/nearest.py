@@ -28,7 +28,7 @@ def nearest_point(
     The pools of the decision have to be options of the table; KeyError otherwise.
     """
     placement = {table.option(pool): pool.replicas for pool in decision.pools}
-    rate = context.workload.rate_per_s
+    rate = context.workload.peak_rate_per_s
     return point_near(decision.routing, placement, rate, encoding, context, table)
 
 

@@ -31,6 +31,9 @@ ROUNDING: Final = 1e-6
 # Halvings when looking for the highest rate within the targets: to 0.1% of the capacity.
 _HALVINGS: Final = 10
 
+# Answers of `choices_at` kept: some 20 MB.
+_MOST_REMEMBERED: Final = 50_000
+
 _QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 
 
@@ -86,6 +89,10 @@ class OptionTable:
         self._gpus = {supply.name: index for index, supply in enumerate(context.supplies)}
         self._misfits: dict[tuple[int, int], str] = {}
         workload = context.workload
+        self._output_quantiles = [
+            {stat: float(np.quantile(output, q)) for stat, q in _QUANTILES.items()}
+            for output in workload.output_tokens.T
+        ]
         lengths = [
             lengths_of(workload.input_tokens, workload.output_tokens[:, index])
             for index in range(len(context.family))
@@ -95,6 +102,7 @@ class OptionTable:
             for index, member in enumerate(context.family)
             for option in self._of_model(index, member, lengths[index])
         )
+        self.index = {option: index for index, option in enumerate(self.options)}
         self._by_shape = {
             (option.model, option.gpu, option.tensor_parallel, option.pipeline_parallel): option
             for option in self.options
@@ -104,6 +112,11 @@ class OptionTable:
             for model in range(len(context.family))
             for gpu in range(len(context.supplies))
         }
+        self._goodputs = {
+            pair: np.array([option.goodput_per_s for option in found])
+            for pair, found in self._of_pairs.items()
+        }
+        self._choices_at: dict[tuple[int, int, int, bytes], tuple[Option, ...]] = {}
         self._choices = {
             pair: _efficient(found, lambda option: option.price_per_request)
             for pair, found in self._of_pairs.items()
@@ -119,10 +132,18 @@ class OptionTable:
         Replicas come whole: for a small rate the cheapest is one small replica, not the option
         that is cheapest a request. Options of more than `room` GPUs are left out.
         """
-        fitting = (option for option in self._of_pairs[model, gpu] if option.gpus <= room)
-        return _efficient(
-            fitting, lambda option: option.replicas_for(rate_per_s) * option.price_per_hour
-        )
+        goodputs = self._goodputs[model, gpu]
+        replicas = np.maximum(np.ceil(rate_per_s / goodputs * (1.0 - ROUNDING)), 1.0)
+        # Most rates ask for numbers of replicas that another rate has asked for before.
+        key = (model, gpu, room, replicas.tobytes())
+        if key not in self._choices_at:
+            if len(self._choices_at) >= _MOST_REMEMBERED:
+                self._choices_at.clear()
+            fitting = (option for option in self._of_pairs[model, gpu] if option.gpus <= room)
+            self._choices_at[key] = _efficient(
+                fitting, lambda option: option.replicas_for(rate_per_s) * option.price_per_hour
+            )
+        return self._choices_at[key]
 
     def option(self, pool: Pool) -> Option:
         """The option that a pool runs; raise KeyError when there is none."""
@@ -191,8 +212,7 @@ class OptionTable:
     def _goodput(self, replica: Replica, lengths: Lengths, highest: float, model: int) -> float:
         """Highest rate at which mean latencies keep the targets; 0 when none does."""
         limits = self._context.spec.targets.latency_limits()
-        output = self._context.workload.output_tokens[:, model]
-        tokens = {stat: float(np.quantile(output, q)) for stat, q in _QUANTILES.items()}
+        tokens = self._output_quantiles[model]
 
         def keeps(rate: float) -> bool:
             steady = latency_at(replica, rate, lengths)

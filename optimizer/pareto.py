@@ -6,6 +6,7 @@ one: `Scale` maps objectives there first.
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 
 import moocore
@@ -72,16 +73,33 @@ def knee_order(points: Floats) -> list[int]:
     return [int(index) for index in np.argsort(distance, kind="stable")]
 
 
-def spread(points: Floats, count: int) -> list[int]:
-    """Indices of up to `count` points of the set that dominate the most volume together.
+def spread(points: Floats, count: int, base: Floats | None = None) -> list[int]:
+    """Indices of up to `count` points of the set that add the most volume to `base` together.
 
     Greedy choice by hypervolume contribution, which is within 1 - 1/e of the best choice because
-    hypervolume is submodular (Guerreiro, Fonseca and Paquete, 2016).
+    hypervolume is submodular (Guerreiro, Fonseca and Paquete, 2016). For the same reason what a
+    point adds only falls as others are chosen, so most need not be looked at again (Minoux, 1978).
+    Points that add nothing are not chosen.
     """
+    front = np.empty((0, points.shape[1])) if base is None else base
+    volume = hypervolume(front)
+
+    def gain(index: int) -> float:
+        return hypervolume(np.vstack([front, points[index : index + 1]])) - volume
+
+    # Ties go to the earlier point.
+    heap = [(-gain(index), index) for index in range(len(points))]
+    heapq.heapify(heap)
     chosen: list[int] = []
-    left = list(range(len(points)))
-    while left and len(chosen) < count:
-        base = points[chosen]
-        gains = [hypervolume(np.vstack([base, points[index : index + 1]])) for index in left]
-        chosen.append(left.pop(int(np.argmax(gains))))
+    while heap and len(chosen) < count:
+        _, index = heapq.heappop(heap)
+        found = gain(index)
+        if heap and -found > heap[0][0]:
+            heapq.heappush(heap, (-found, index))
+            continue
+        if found <= 0.0:
+            break
+        chosen.append(index)
+        front = np.vstack([front, points[index : index + 1]])
+        volume += found
     return chosen

@@ -10,17 +10,19 @@ import numpy as np
 from boute.context import Context
 from boute.errors import InfeasibleError
 from boute.metrics import MIGRATION, is_maximised
-from boute.optimizer.constraints import misses, relative_miss
+from boute.optimizer.constraints import instability, misses_of, relative_miss
 from boute.optimizer.decoder import Decoder, Rejection
 from boute.optimizer.encoding import Encoding, Point
 from boute.optimizer.estimate import Estimate, Estimator
 from boute.optimizer.nearest import nearest_point
 from boute.optimizer.options import OptionTable
 from boute.optimizer.pareto import Scale
+from boute.optimizer.robustness import Judge, as_it_is, at_its_worst, metrics_of
 from boute.optimizer.sobol_points import sobol_points
 from boute.optimizer.trial import Candidate, Trial
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
+from boute.spec.model import Targets
 from boute.workload.arrays import Floats
 
 __all__ = ["Preview", "Problem", "nothing_decodes"]
@@ -45,6 +47,8 @@ class Preview:
 class Problem:
     """Decoding, estimating and judging for one context.
 
+    `wanted` are the metrics that a search has to know: objectives, and whatever has a target.
+
     Raises InfeasibleError when a model of the family fits no GPU type, and when no plan is found
     within inventory and budget.
     """
@@ -55,8 +59,10 @@ class Problem:
         self._require_options()
         self.encoding = Encoding(len(context.family), len(context.supplies))
         self.objectives = tuple(context.spec.objectives)
+        self.wanted = metrics_of(context.spec)
         self.decoder = Decoder(context, self.table)
         self.estimator = Estimator(context, self.table)
+        self.robust = context.spec.search.robust
         self._decoded: dict[Point, Decision | Rejection] = {}
         self.scale = self._make_scale()
 
@@ -87,13 +93,32 @@ class Problem:
 
     def evaluated(self, point: Point, decision: Decision, outcome: Outcome) -> Trial:
         """The trial of a simulated decision."""
-        found = np.array([outcome.value(name) for name in self.objectives])
+        found = np.array([self.value(outcome, name) for name in self.objectives])
         violation = sum(self.missed(outcome).values())
         return Trial(point, decision, outcome, None, self.scale.normalise(found), violation)
 
-    def missed(self, outcome: Outcome) -> dict[str, float]:
-        """Constraints that an outcome misses, with the relative miss."""
-        return misses(outcome, self.context.spec.targets)
+    def judged(self, metrics: dict[str, float], unstable: float) -> tuple[Floats, float]:
+        """Normalised objectives [m] and relative misses of targets, by the wanted metrics."""
+        found = np.array([metrics[name] for name in self.objectives])
+        missed = misses_of(metrics.__getitem__, unstable, self.context.spec.targets)
+        return self.scale.normalise(found), sum(missed.values())
+
+    def missed(self, outcome: Outcome, targets: Targets | None = None) -> dict[str, float]:
+        """Constraints that an outcome misses, with the relative miss: the spec's, or others."""
+        once = self.robust and outcome.robustness is not None and outcome.robustness.unstable > 0.0
+        unstable = instability(once or outcome.verdict == "unstable", outcome.utilisation)
+        return misses_of(
+            lambda name: self.value(outcome, name), unstable, targets or self.context.spec.targets
+        )
+
+    @property
+    def judge(self) -> Judge:
+        """What a decision is to be put through before it is judged."""
+        return at_its_worst if self.robust else as_it_is
+
+    def value(self, outcome: Outcome, metric: str) -> float:
+        """What an outcome counts for in a metric: at its pessimistic end in a robust search."""
+        return outcome.pessimistic(metric) if self.robust else outcome.value(metric)
 
     def rejected(self, point: Point, rejection: Rejection) -> Trial:
         """The trial of a point that is no plan; it counts as worse than any that is."""

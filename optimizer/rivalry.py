@@ -14,24 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from boute.context import Context, located, prepare
+from boute.optimizer.front import front_trials
 from boute.optimizer.problem import Problem
 from boute.optimizer.run import search_problem
 from boute.optimizer.sampler import check_sampler
 from boute.optimizer.search import Limits, Step
 from boute.optimizer.study import Study, StudyHeader
+from boute.optimizer.trial import Trial
 from boute.report.rivalry_png import Curve
 from boute.spec.load import load_spec
 
-__all__ = ["Run", "compare_samplers", "summary"]
+__all__ = ["Run", "compare_samplers", "run_sampler", "summary"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One search: its curve, whether the sampler came to an end, and the seconds that it took."""
+    """One search: its curve and front, whether the sampler came to an end, the seconds it took."""
 
     sampler: str
     seed: int
     curve: Curve
+    front: tuple[Trial, ...]
     ended: bool
     seconds: float
 
@@ -58,10 +61,35 @@ def compare_samplers(
     for name in samplers:
         for seed in range(seeds):
             with located(str(spec_file)):
-                run = _run(context, name, seed, evaluations, time_limit_s)
+                run = run_sampler(context, name, seed, evaluations, time_limit_s)
             runs.append(run)
             on_run(run)
     return runs
+
+
+def run_sampler(
+    context: Context, name: str, seed: int, evaluations: int, time_limit_s: float | None = None
+) -> Run:
+    """One search within limits; its seconds count from here, so the offline table is in them.
+
+    Raises InputError for an unknown sampler and InfeasibleError when no point is a plan.
+    """
+    started = time.monotonic()
+    seconds: list[float] = []
+    volumes: list[float] = []
+
+    def note(step: Step) -> None:
+        seconds.append(round(time.monotonic() - started, 4))
+        volumes.append(step.hypervolume)
+
+    deadline_s = None if time_limit_s is None else started + time_limit_s
+    header = StudyHeader(context.spec_hash, "compare", tuple(context.spec.objectives))
+    with Study(None, header) as study:
+        limits = Limits(evaluations, deadline_s)
+        search = search_problem(Problem(context), study, name, seed, limits, on_step=note)
+    curve = Curve(name, tuple(seconds), tuple(volumes))
+    front = tuple(front_trials(search.trials))
+    return Run(name, seed, curve, front, search.ended, time.monotonic() - started)
 
 
 def summary(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -93,23 +121,3 @@ def _of_sampler(name: str, runs: Sequence[Run]) -> dict[str, Any]:
             for run in runs
         ],
     }
-
-
-def _run(
-    context: Context, name: str, seed: int, evaluations: int, time_limit_s: float | None
-) -> Run:
-    started = time.monotonic()
-    seconds: list[float] = []
-    volumes: list[float] = []
-
-    def note(step: Step) -> None:
-        seconds.append(round(time.monotonic() - started, 4))
-        volumes.append(step.hypervolume)
-
-    deadline_s = None if time_limit_s is None else started + time_limit_s
-    header = StudyHeader(context.spec_hash, "compare", tuple(context.spec.objectives))
-    with Study(None, header) as study:
-        limits = Limits(evaluations, deadline_s)
-        search = search_problem(Problem(context), study, name, seed, limits, on_step=note)
-    curve = Curve(name, tuple(seconds), tuple(volumes))
-    return Run(name, seed, curve, search.ended, time.monotonic() - started)

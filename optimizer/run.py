@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from boute.context import Context, located, prepare
-from boute.errors import OutputError
+from boute.errors import OutputError, SpecError
 from boute.evaluate import latency_curves
 from boute.files import make_folder
 from boute.optimizer.begin import begin, check_current, with_current
 from boute.optimizer.certify import Certificate, certify
 from boute.optimizer.earlier import load_earlier, taken_up
 from boute.optimizer.exact import MOST_PLANS
-from boute.optimizer.front import Origin, front_trials, make_plans, nothing_feasible
+from boute.optimizer.front import Origin, drawn_again, front_trials, make_plans, nothing_feasible
 from boute.optimizer.problem import Problem
 from boute.optimizer.sampler import check_sampler, make_sampler
 from boute.optimizer.search import Limits, Search, Step
@@ -23,7 +24,7 @@ from boute.optimizer.start import Start
 from boute.optimizer.study import Study
 from boute.optimizer.study_header import header_of
 from boute.optimizer.trial import Trial
-from boute.optimizer.workers import Workers
+from boute.optimizer.workers import Evaluator, Workers, make_workers
 from boute.plan.decision import decision_of
 from boute.plan.model import Plan
 from boute.plan.store import save_plan
@@ -35,10 +36,18 @@ from boute.spec.model import Spec
 
 __all__ = ["Request", "Result", "Settings", "load_settings", "optimize", "search_problem"]
 
+MOST_CURVES: Final = 12
+"""Plans of a thinned trace that get latency curves, the most balanced: each takes a second."""
+DRAWING_SHARE: Final = 1 / 6
+"""Of a time limit: what the search leaves to the intervals of the front."""
+
 
 @dataclass(frozen=True)
 class Request:
-    """What to run. What is None is taken from the spec."""
+    """What to run. What is None is taken from the spec.
+
+    `workers` are processes, or the address of a Ray cluster (`boute.optimizer.ray_workers`).
+    """
 
     spec_file: Path
     out: Path
@@ -47,7 +56,9 @@ class Request:
     evaluations: int | None = None
     time_limit_s: float | None = None
     seed: int | None = None
-    workers: int = 1
+    workers: int | str = 1
+    robust: bool | None = None
+    intervals: bool = True
     start_from: Path | None = None
 
 
@@ -71,19 +82,24 @@ class Settings:
 class Result:
     """What came of it: the plans, best first, the view that reports are made from, how near.
 
-    `start` is what the study was started from, if anything.
+    `drawing_s` of the `seconds` went into the intervals. `start` is what the study was started
+    from, if anything.
     """
 
     plans: tuple[Plan, ...]
     view: StudyView
     certificate: Certificate
     seconds: float
+    drawing_s: float
     start: Start | None = None
 
 
 def load_settings(request: Request) -> Settings:
     """Read the spec of a request; raise InputError for a wrong spec or an unknown sampler."""
     spec = load_spec(request.spec_file)
+    if request.robust is not None:
+        search = spec.search.model_copy(update={"robust": request.robust})
+        spec = spec.model_copy(update={"search": search})
     search = spec.search
     sampler = check_sampler(request.sampler or search.sampler)
     return Settings(
@@ -109,36 +125,66 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     started = time.monotonic()
     settings = load_settings(request)
     where = str(request.spec_file)
-    earlier = None if request.start_from is None else load_earlier(request.start_from)
-    going_on = taken_up(request.study_file, earlier)
-    known = going_on.start if going_on else earlier
-    with located(where):
-        spec = with_current(settings.spec, known.current if known else None)
-        check_current(spec, request.spec_file.parent, request.out / "plans")
-    context = prepare(spec, request.spec_file.parent, where=where)
-    with located(where):
-        problem = Problem(context)
-    start = going_on.start if going_on else begin(problem, earlier)
+    problem, start = _begun(request, settings.spec)
+    context = problem.context
     make_folder(request.out)
-    deadline_s = None if settings.time_limit_s is None else started + settings.time_limit_s
-    with Study(_study_file(request), header_of(context, where, start)) as study:
+    limit_s = settings.time_limit_s
+    end_s = None if limit_s is None else started + limit_s
+    # A thinned trace states the error of thinning instead.
+    intervals = request.intervals and context.workload.thinning is None
+    left = DRAWING_SHARE if intervals else 0.0
+    search_end_s = None if limit_s is None else started + (1.0 - left) * limit_s
+    with (
+        Study(_study_file(request), header_of(context, where, start)) as study,
+        make_workers(context, request.workers) as workers,
+    ):
         search = search_problem(
             problem,
             study,
             settings.sampler,
             settings.seed,
-            Limits(settings.evaluations, deadline_s),
-            request.workers,
+            Limits(settings.evaluations, search_end_s),
+            workers,
             on_step,
         )
-    front = front_trials(search.trials)
+        found = time.monotonic()
+        front = front_trials(search.trials)
+        if intervals:
+            front = drawn_again(front, workers, end_s)
+        drawing_s = time.monotonic() - found if intervals else 0.0
     if not front:
         with located(where):
             raise nothing_feasible(search)
-    plans = _write_plans(front, context, request, settings)
+    plans = _write_plans(front, problem, request, settings)
     view = _view(search, front, plans, request, context)
     _write_report(view, request.out)
-    return Result(tuple(plans), view, certify(search), time.monotonic() - started, start)
+    certificate = certify(search)
+    return Result(tuple(plans), view, certificate, time.monotonic() - started, drawing_s, start)
+
+
+def _begun(request: Request, spec: Spec) -> tuple[Problem, Start | None]:
+    """The problem and what its search starts from, or started from if the study goes on."""
+    where, folder = str(request.spec_file), request.spec_file.parent
+    earlier = None if request.start_from is None else load_earlier(request.start_from)
+    going_on = taken_up(request.study_file, earlier)
+    known = going_on.start if going_on else earlier
+    with located(where):
+        spec = with_current(spec, known.current if known else None)
+        check_current(spec, folder, request.out / "plans")
+    context = prepare(spec, folder, where=where)
+    with located(where):
+        _check_robust(context)
+        problem = Problem(context)
+    return problem, going_on.start if going_on else begin(problem, earlier)
+
+
+def _check_robust(context: Context) -> None:
+    if context.spec.search.robust and context.workload.thinning is not None:
+        raise SpecError(
+            "a thinned trace cannot be drawn again",
+            where="search.robust",
+            mend="give workload.duration_s, so that less of the trace is used, or search plainly",
+        )
 
 
 def search_problem(
@@ -147,21 +193,20 @@ def search_problem(
     sampler: str,
     seed: int,
     limits: Limits,
-    workers: int = 1,
+    workers: Evaluator | None = None,
     on_step: Callable[[Step], None] = lambda step: None,
 ) -> Search:
-    """Search within limits."""
-    with Workers(problem.context, workers) as pool:
-        search = Search(
-            problem=problem,
-            study=study,
-            sampler=make_sampler(sampler, problem, seed, study.header.start),
-            workers=pool,
-            name=sampler,
-            seed=seed,
-            on_step=on_step,
-        )
-        search.run(limits)
+    """Search within limits, in this process unless there are workers."""
+    search = Search(
+        problem=problem,
+        study=study,
+        sampler=make_sampler(sampler, problem, seed, study.header.start),
+        workers=workers or Workers(problem.context, 1),
+        name=sampler,
+        seed=seed,
+        on_step=on_step,
+    )
+    search.run(limits)
     return search
 
 
@@ -181,10 +226,11 @@ def _study_file(request: Request) -> Path:
 
 
 def _write_plans(
-    front: list[Trial], context: Context, request: Request, settings: Settings
+    front: list[Trial], problem: Problem, request: Request, settings: Settings
 ) -> list[Plan]:
     folder = make_folder(request.out / "plans")
     router_file = request.out / "router.npz"
+    context = problem.context
     router = fit_router(context.table, range(len(context.family)))
     origin = Origin(
         spec_file=request.spec_file,
@@ -193,7 +239,7 @@ def _write_plans(
         router_file=router_file,
         router_hash=router.save(router_file),
     )
-    plans = make_plans(front, context, origin, folder)
+    plans = make_plans(front, problem, origin, folder)
     for plan in plans:
         save_plan(plan, folder / f"{plan.name}.yaml")
     written = {f"{plan.name}.yaml" for plan in plans}
@@ -225,7 +271,8 @@ def _view(
         evaluations=len(search.trials),
         infeasible_reasons=dict(sorted(search.rejections.items())),
         latency_curves={
-            plan.name: latency_curves(decision_of(plan), context, QUANTILES) for plan in plans
+            plan.name: latency_curves(decision_of(plan), context, QUANTILES)
+            for plan in (plans if context.workload.thinning is None else plans[:MOST_CURVES])
         },
         router={
             f"APGR, {pair.weak} against {pair.strong}": pair.apgr
@@ -248,7 +295,9 @@ def _trial_view(trial: Trial, names: dict[str, str], search: Search) -> TrialVie
     plan = names.get(trial.decision.key, "")
     missed = search.problem.missed(trial.outcome)
     return TrialView(
-        objectives={name: trial.outcome.value(name) for name in search.problem.objectives},
+        objectives={
+            name: search.problem.value(trial.outcome, name) for name in search.problem.objectives
+        },
         feasible=trial.feasible,
         verdict=trial.outcome.verdict,
         reason=f"misses {', '.join(sorted(missed))}" if missed else None,

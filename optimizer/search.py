@@ -15,7 +15,7 @@ from boute.optimizer.problem import Problem
 from boute.optimizer.sampler import Sampler
 from boute.optimizer.study import Batch, Study
 from boute.optimizer.trial import Candidate, Trial
-from boute.optimizer.workers import Workers
+from boute.optimizer.workers import Evaluator
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
 
@@ -58,7 +58,7 @@ class Search:
     problem: Problem
     study: Study
     sampler: Sampler
-    workers: Workers
+    workers: Evaluator
     name: str
     seed: int
     on_step: Callable[[Step], None] = lambda step: None
@@ -118,7 +118,8 @@ class Search:
             found = self.problem.decode(candidate)
             if not isinstance(found, Rejection) and found.key not in self._known:
                 fresh.setdefault(found.key, (candidate, found))
-        outcomes = self.workers.outcomes([decision for _, decision in fresh.values()])
+        decisions = [decision for _, decision in fresh.values()]
+        outcomes = self.workers.outcomes(decisions, self.problem.judge)
         for (candidate, decision), outcome in zip(fresh.values(), outcomes, strict=True):
             point = self.problem.point_of(candidate)
             estimated = self.problem.estimator.estimate(decision).metrics

@@ -12,11 +12,13 @@ from boute.optimizer.decoder import EMPTIEST, FULLEST
 from boute.optimizer.encoding import Point
 from boute.optimizer.placement.place import cheapest_placement
 from boute.optimizer.problem import Problem
+from boute.optimizer.sobol_points import sobol_points
 from boute.plan.decision import Decision
 from boute.workload.arrays import Floats
 
-__all__ = ["greedy_points", "placements_of_ladder"]
+__all__ = ["greedy_points", "placements_of_ladder", "seeds"]
 
+CHANCE: Final = 64
 _HEADROOMS: Final = (0.15, 0.5)
 _HASTES: Final = (0.0, 0.999)
 
@@ -64,3 +66,11 @@ def _ladder(models: int) -> Iterator[Floats]:
         for high in range(low + 1, models):
             for share in (0.2, 0.5, 0.8):
                 yield np.eye(models)[low] * (1.0 - share) + np.eye(models)[high] * share
+
+
+def seeds(problem: Problem, seed: int, with_placements: bool = True) -> list[Decision]:
+    """Greedy plans, exact placements for a few routings, and Sobol points."""
+    chance = sobol_points(problem.encoding.dimensions, CHANCE, seed)
+    decoded = [problem.decode(point) for point in [*greedy_points(problem), *chance]]
+    found = [decision for decision in decoded if isinstance(decision, Decision)]
+    return found + (placements_of_ladder(problem) if with_placements else [])

@@ -44,8 +44,9 @@ CREATE TABLE header (
     spec_hash TEXT NOT NULL,
     spec_file TEXT NOT NULL,
     objectives TEXT NOT NULL,
+    robust INTEGER NOT NULL,
     score_hash TEXT NOT NULL,
-    rate_per_s REAL NOT NULL,
+    peak_rate_per_s REAL NOT NULL,
     start TEXT
 );
 CREATE TABLE batches (
@@ -104,10 +105,18 @@ class Study:
         """What the file says that it is about."""
         with self._explained():
             row = self._db.execute(
-                "SELECT spec_hash, spec_file, objectives, score_hash, rate_per_s, start FROM header"
+                "SELECT spec_hash, spec_file, objectives, robust, score_hash, peak_rate_per_s,"
+                " start FROM header"
             ).fetchone()
-            start = None if row[5] is None else start_of_text(row[5])
-            return StudyHeader(row[0], row[1], tuple(json.loads(row[2])), row[3], row[4], start)
+            return StudyHeader(
+                spec_hash=row[0],
+                spec_file=row[1],
+                objectives=tuple(json.loads(row[2])),
+                robust=bool(row[3]),
+                score_hash=row[4],
+                peak_rate_per_s=row[5],
+                start=None if row[6] is None else start_of_text(row[6]),
+            )
 
     def __enter__(self) -> Study:
         return self
@@ -240,14 +249,15 @@ class Study:
         for statement in _TABLES.split(";"):
             self._db.execute(statement)
         self._db.execute(
-            "INSERT INTO header VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO header VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 SCHEMA_VERSION,
                 header.spec_hash,
                 header.spec_file,
                 json.dumps(header.objectives),
+                header.robust,
                 header.score_hash,
-                header.rate_per_s,
+                header.peak_rate_per_s,
                 None if header.start is None else start_text(header.start),
             ),
         )
@@ -263,12 +273,26 @@ class Study:
                 where=self._where,
                 mend="start a new study with --study FILE",
             )
-        found = self._db.execute("SELECT spec_hash, spec_file FROM header").fetchone()
-        if header is not None and found[0] != header.spec_hash:
+        if header is not None:
+            self._check_question(header)
+
+    def _check_question(self, asked: StudyHeader) -> None:
+        """One study is of one spec, and of one way to judge plans."""
+        spec_hash, spec_file, robust = self._db.execute(
+            "SELECT spec_hash, spec_file, robust FROM header"
+        ).fetchone()
+        if spec_hash != asked.spec_hash:
             raise StudyError(
-                f"belongs to another spec or other data (it was started from {found[1]})",
+                f"belongs to another spec or other data (it was started from {spec_file})",
                 where=self._where,
                 mend="give another --study FILE, or restore what was changed",
+            )
+        if bool(robust) != asked.robust:
+            kind, option = ("robust", "--robust") if robust else ("plain", "--plain")
+            raise StudyError(
+                f"is of a {kind} search of this spec",
+                where=self._where,
+                mend=f"give another --study FILE, or {option}",
             )
 
     @contextmanager

@@ -15,16 +15,18 @@ __all__ = ["StudyHeader", "header_of", "score_hash"]
 class StudyHeader:
     """What a study is about: the hash of its spec, the spec's file, the objectives.
 
-    `score_hash` tells whether thresholds mean the same in another study, and `rate_per_s` is the
-    load of its trials: what a search needs that is started from this one. `start` is what this one
-    was started from.
+    The outcomes of a `robust` study were drawn over resamples; they do not mix with others.
+    `score_hash` tells whether thresholds mean the same in another study, and `peak_rate_per_s` is
+    the load that its plans are sized for: what a search needs that is started from this one.
+    `start` is what this one was started from.
     """
 
     spec_hash: str
     spec_file: str
     objectives: tuple[str, ...]
+    robust: bool = False
     score_hash: str = ""
-    rate_per_s: float = 0.0
+    peak_rate_per_s: float = 0.0
     start: Start | None = None
 
 
@@ -34,8 +36,9 @@ def header_of(context: Context, spec_file: str, start: Start | None = None) -> S
         context.spec_hash,
         spec_file,
         tuple(context.spec.objectives),
+        context.spec.search.robust,
         score_hash(context),
-        context.workload.rate_per_s,
+        context.workload.peak_rate_per_s,
         start,
     )
 

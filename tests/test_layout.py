@@ -39,10 +39,14 @@ MAY_IMPORT = {
     "context": CONTEXT,
     "world": CONTEXT | {"context"},
     "migration": CONTEXT | {"context", "startup"},
-    "evaluate": EVALUATE | {"startup", "migration"},
+    "running": EVALUATE | {"startup"},
+    "pooling": EVALUATE | {"running"},
+    "windowed": EVALUATE | {"running", "pooling", "migration"},
+    "resamples": CONTEXT | {"context"},
+    "evaluate": EVALUATE | {"running", "windowed", "migration"},
     "calibration": EVALUATE,
     "report": NOUNS,
-    "optimizer": EVALUATE | {"evaluate", "migration", "world", "report"},
+    "optimizer": EVALUATE | {"evaluate", "migration", "world", "resamples", "report"},
     "warm": EVALUATE | {"evaluate", "optimizer"},
     "deployments": NOUNS | {"routing", "performance"},
     "bench": NOUNS | {"workload", "routing"},
@@ -64,6 +68,9 @@ MAY_IMPORT = {
 
 # Imported by vLLM in its own process, and by nothing of ours.
 IN_VLLM = {"boute.deployments.engines.slot"}
+
+# Imported when a search is asked to run on a Ray cluster, and by no other module on top.
+ON_RAY = {"boute.optimizer.ray_workers"}
 
 HEAVY = [
     "botorch",
@@ -102,12 +109,17 @@ def room_of(module: str) -> str:
 def imported(path: Path) -> Iterator[str]:
     """Dotted names that a module imports anywhere, those inside functions too."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import"
-            # `from boute.cli import check` names a module, `from boute.errors import X` does not.
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        yield from imported_by(node)
+
+
+def imported_by(node: ast.AST) -> Iterator[str]:
+    """Dotted names that one statement imports."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"a relative import in line {node.lineno}"
+        # `from boute.cli import check` names a module, `from boute.errors import X` does not.
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def test_every_module_is_in_a_room() -> None:
@@ -158,7 +170,22 @@ def test_a_library_is_used_in_its_room_only(library: str, rooms: set[str]) -> No
         for module, path in modules()
         if any(name.split(".")[0] == library for name in imported(path))
     }
-    assert {user for user in users if room_of(user) not in rooms} <= IN_VLLM
+    allowed = IN_VLLM | (ON_RAY if library == "ray" else set())
+    assert {user for user in users if room_of(user) not in rooms} <= allowed
+
+
+def test_planning_comes_to_ray_only_when_asked() -> None:
+    """Its one module is imported inside a function, and imports Ray inside one itself."""
+    for module, path in modules():
+        top = ast.parse(path.read_text("utf-8")).body
+        names = [
+            name
+            for node in top
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in imported_by(node)
+        ]
+        assert not any(name.startswith(tuple(ON_RAY)) for name in names), module
+    assert loaded_by("import boute.optimizer.ray_workers") <= {"numpy", "numba", "scipy"}
 
 
 def loaded_by(statement: str) -> set[str]:

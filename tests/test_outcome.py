@@ -77,8 +77,34 @@ def test_an_outcome_that_cannot_be_is_refused(change: dict[str, Any]) -> None:
         Outcome.model_validate(FIELDS | change)
 
 
-def test_an_outcome_survives_json() -> None:
-    outcome = Outcome.model_validate(FIELDS)
+ROBUSTNESS: dict[str, Any] = {
+    "resamples": 19,
+    "confidence": 0.9,
+    "intervals": {"quality": [0.65, 0.75], "ttft_p95_s": [3.0, 7.0]},
+    "unstable": 0.0,
+    "keeps_targets": 0.95,
+}
+
+
+def test_the_pessimistic_end_of_an_interval_is_the_worse_one() -> None:
+    outcome = Outcome.model_validate(FIELDS | {"robustness": ROBUSTNESS})
+    assert outcome.pessimistic("quality") == 0.65
+    assert outcome.pessimistic("ttft_p95_s") == 7.0
+    assert outcome.interval("ttft_p95_s") == (3.0, 7.0)
+
+
+def test_without_an_interval_the_value_is_all_that_is_known() -> None:
+    for data in (FIELDS, FIELDS | {"robustness": ROBUSTNESS}):
+        outcome = Outcome.model_validate(data)
+        assert outcome.interval("e2e_p95_s") == (40.0, 40.0)
+        assert outcome.pessimistic("e2e_p95_s") == 40.0
+    with pytest.raises(KeyError):
+        outcome.pessimistic("speed")
+
+
+@pytest.mark.parametrize("robustness", [None, ROBUSTNESS])
+def test_an_outcome_survives_json(robustness: Any) -> None:
+    outcome = Outcome.model_validate(FIELDS | {"robustness": robustness})
     assert Outcome.model_validate_json(outcome.model_dump_json()) == outcome
 
 

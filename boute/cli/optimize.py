@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["optimize"]
 
+MOST_WORKERS: Final = 256
+
 # Plans printed: what fits a screen. The files hold the whole front.
 SHOWN: Final = 12
 
@@ -41,8 +43,16 @@ def optimize(
         typer.Option("--from", metavar="STUDY|PLAN", help="Start from another study or a plan."),
     ] = None,
     workers: Annotated[
-        int, typer.Option("--workers", min=1, max=256, help="Processes that simulate plans.")
-    ] = 1,
+        str,
+        typer.Option("--workers", help="Processes that simulate plans, or ray for a Ray cluster."),
+    ] = "1",
+    robust: Annotated[
+        bool | None,
+        typer.Option("--robust/--plain", help="Judge plans at the worse end of their intervals."),
+    ] = None,
+    intervals: Annotated[
+        bool, typer.Option(help="Simulate the front over resamples of the workload.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the front as JSON.")] = False,
 ) -> None:
     """Search for the Pareto front of plans and write it to a folder.
@@ -55,7 +65,19 @@ def optimize(
     from boute.optimizer.run import Request, load_settings
     from boute.optimizer.run import optimize as run
 
-    request = Request(spec, out, study, sampler, evaluations, time_limit, seed, workers, start_from)
+    request = Request(
+        spec,
+        out,
+        study,
+        sampler,
+        evaluations,
+        time_limit,
+        seed,
+        _workers(workers),
+        robust,
+        intervals,
+        start_from,
+    )
     settings = load_settings(request)
     try:
         with SearchProgress(settings) as progress:
@@ -67,6 +89,7 @@ def optimize(
         print_json(_summary(result, out))
         return
     from boute.report.tables import front_table
+    from boute.report.thinning import thinning_says
 
     show(front_table(result.view, most=SHOWN))
     chosen = result.plans[0]
@@ -77,7 +100,9 @@ def optimize(
         f"{result.seconds:.1f} s; {chosen.name} is the most balanced"
         + (f"; the {SHOWN} most balanced are shown" if len(result.plans) > SHOWN else "")
     )
-    for sentence in result.certificate.says:
+    if result.drawing_s > 0.0:
+        note(_intervals(result))
+    for sentence in [*result.certificate.says, *thinning_says(result.plans, result.view.spec)]:
         note(sentence)
     note(f"report: {out / 'report.html'}")
     note(f"plan:   {out / 'plans' / chosen.name}.yaml")
@@ -91,7 +116,36 @@ def _started(start: Start) -> str:
     )
 
 
+def _workers(text: str) -> int | str:
+    """A number of processes, `ray`, or the address of a cluster."""
+    if text == "ray" or text.startswith("ray://"):
+        return text
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_WORKERS:
+        return int(text)
+    raise typer.BadParameter(
+        f"{text!r} should be from 1 to {MOST_WORKERS}, ray, or an address like ray://host:10001",
+        param_hint="'--workers'",
+    )
+
+
+def _intervals(result: Result) -> str:
+    """What the intervals are of, and what they took."""
+    drawn = [plan.predicted.robustness for plan in result.plans if plan.predicted.robustness]
+    if not drawn:
+        return "no intervals: the time limit left no time for them"
+    rest = len(result.plans) - len(drawn)
+    judged = "; plans were judged by their worse ends" if result.view.spec.search.robust else ""
+    return (
+        f"intervals: {drawn[0].confidence:.0%}, over {drawn[0].resamples} resamples of the workload"
+        f", in {result.drawing_s:.1f} s"
+        + judged
+        + (f"; {rest} plans have none, for want of time" if rest else "")
+    )
+
+
 def _summary(result: Result, out: Path) -> dict[str, Any]:
+    from boute.report.thinning import largest_errors
+
     view = result.view
     return {
         "out": str(out),
@@ -102,11 +156,16 @@ def _summary(result: Result, out: Path) -> dict[str, Any]:
         "started_from": _started_from(result.start),
         "certificate": asdict(result.certificate),
         "seconds": round(result.seconds, 3),
+        "thinning": largest_errors(result.plans),
+        "interval_seconds": round(result.drawing_s, 3),
         "plans": [
             {
                 "name": plan.name,
                 "file": str(out / "plans" / f"{plan.name}.yaml"),
                 "objectives": plan.objectives,
+                "robustness": robustness.model_dump(mode="json")
+                if (robustness := plan.predicted.robustness)
+                else None,
                 "verdict": plan.predicted.verdict,
             }
             for plan in result.plans

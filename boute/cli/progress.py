@@ -27,6 +27,7 @@ class SearchProgress:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._robust = settings.spec.search.robust
         self._started = self._logged = time.monotonic()
         self._best: dict[str, float] = {}
         self._live: Status | None = None
@@ -71,7 +72,7 @@ class SearchProgress:
         if not step.trial.feasible or outcome is None:
             return
         for name in self._settings.objectives:
-            value = outcome.value(name)
+            value = outcome.pessimistic(name) if self._robust else outcome.value(name)
             better = max if is_maximised(name) else min
             self._best[name] = better(value, self._best.get(name, value))
 

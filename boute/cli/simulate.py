@@ -25,19 +25,26 @@ def simulate(
         Path | None,
         typer.Option("--chrome-trace", help="Write the run for chrome://tracing or Perfetto."),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Every request of a trace that would be thinned.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Simulate a plan at step level and print what it does."""
+    from dataclasses import replace
+
     from boute.cli.console import note, print_json, show
     from boute.evaluate import evaluate, write_chrome_trace
     from boute.plan.decision import decision_of
     from boute.plan.store import load_plan
     from boute.report.terminal import plan_tables
-    from boute.world import context_of
+    from boute.world import context_of, whole_workload
 
     loaded = load_plan(plan)
     context = context_of(loaded, plan, trace=trace, rate_scale=rate_scale)
     decision = decision_of(loaded)
+    if whole:
+        context = replace(context, workload=whole_workload(context, decision))
     outcome = evaluate(decision, context.workload, context)
     if chrome_trace is not None:
         write_chrome_trace(decision, context, chrome_trace)

@@ -15,6 +15,7 @@ from boute.outcome import Outcome, PoolOutcome
 from boute.plan.model import Alternative, Plan
 from boute.plan.words import (
     change_text,
+    interval_text,
     metric_label,
     metric_text,
     moved_text,
@@ -30,6 +31,7 @@ __all__ = [
     "NextBetter",
     "TargetMargin",
     "explain",
+    "robustness_lines",
     "target_margins",
 ]
 
@@ -41,13 +43,17 @@ SMALLEST_GAIN: Final = 0.005
 
 @dataclass(frozen=True)
 class TargetMargin:
-    """A target and what is predicted: `margin` is the relative room left, negative when missed."""
+    """A target and what is predicted: `margin` is the relative room left, negative when missed.
+
+    `interval` is that of the prediction over resamples of the workload, where it was asked for.
+    """
 
     target: str
     metric: str
     limit: float
     predicted: float
     margin: float
+    interval: tuple[float, float] | None = None
 
     @property
     def met(self) -> bool:
@@ -60,6 +66,8 @@ class TargetMargin:
         room = f"{abs(self.margin):.0%} to spare" if self.met else f"missed by {-self.margin:.0%}"
         value = metric_text(self.metric, self.predicted)
         limit = metric_text(self.metric, self.limit)
+        if self.interval is not None and self.interval[0] < self.interval[1]:
+            value += f" ({interval_text(self.metric, self.interval)})"
         return f"{metric_label(self.metric)}: {value}, asked {bound} {limit} ({room})."
 
 
@@ -104,6 +112,7 @@ class Explanation:
     binding: str
     next_better: tuple[NextBetter, ...]
     headroom: tuple[str, ...]
+    robustness: tuple[str, ...]
     start_up: tuple[str, ...]
     migration: str | None = None
 
@@ -115,6 +124,7 @@ class Explanation:
             "GPUs": [f"{use.gpu}: {use.used} of {use.count} in use." for use in self.gpus],
             "Next better": [step.line() for step in self.next_better],
             "Headroom": list(self.headroom),
+            "Other draws of the same traffic": list(self.robustness),
             "Start-up": list(self.start_up),
             "From what runs": [self.migration] if self.migration else [],
         }
@@ -132,6 +142,7 @@ def explain(plan: Plan, alternatives: Sequence[Alternative] = ()) -> Explanation
         binding=_binding(margins, gpus),
         next_better=tuple(_next_better(plan, metric, others) for metric in plan.objectives),
         headroom=tuple(_headroom(pool) for pool in plan.predicted.pools),
+        robustness=tuple(robustness_lines(plan)),
         start_up=tuple(_start_up(pool) for pool in plan.predicted.pools if pool.ready),
         migration=_migration(plan.predicted),
     )
@@ -148,7 +159,9 @@ def _margin(plan: Plan, target: str, metric: str, limit: float) -> TargetMargin:
     room = predicted - limit if is_maximised(metric) else limit - predicted
     # A floor of zero cannot be missed and has no relative margin; that no GPU moves can be missed.
     margin = room / limit if limit else 1.0 if room >= 0.0 else room
-    return TargetMargin(target, metric, limit, predicted, margin)
+    drawn = plan.predicted.robustness is not None
+    interval = plan.predicted.interval(metric) if drawn else None
+    return TargetMargin(target, metric, limit, predicted, margin, interval)
 
 
 def _gpu_use(plan: Plan) -> tuple[GpuUse, ...]:
@@ -222,6 +235,35 @@ def _headroom(pool: PoolOutcome) -> str:
     room = more if pool.utilisation < 1 else "no room for more load"
     text = f"{pool.pool} runs at {pool.utilisation:.0%} of what it can carry: {room}"
     return f"{text}; its KV cache peaks at {pool.kv_peak:.0%}; {pool.verdict}."
+
+
+def robustness_lines(plan: Plan) -> list[str]:
+    """What becomes of a plan over resamples of its workload, in sentences; none if not known."""
+    found = plan.predicted.robustness
+    if found is None:
+        return []
+    lines = [
+        f"{metric_label(metric)}: {interval_text(metric, ends)}."
+        for metric, ends in found.intervals.items()
+        if ends[0] < ends[1]
+    ]
+    lines.append(
+        f"Those are {found.confidence:.0%} intervals, from {found.resamples} resamples of the "
+        f"workload; the plan keeps all targets in {found.keeps_targets:.0%} of the draws"
+        + (f" and is unstable in {found.unstable:.0%}." if found.unstable else ".")
+    )
+    if found.load_margin is not None:
+        lines.append(_load_margin(found.load_margin, found.load_limit))
+    return lines
+
+
+def _load_margin(margin: float, limit: str | None) -> str:
+    if limit is None:
+        return f"It takes {1.0 + margin:.0f} times the load without missing anything."
+    what = "it is unstable" if limit == "stability" else f"it misses targets.{limit}"
+    if margin < 0.01:
+        return f"It takes no more load: with 2% more {what}."
+    return f"It takes {margin:.0%} more load; beyond that {what}."
 
 
 def _start_up(pool: PoolOutcome) -> str:

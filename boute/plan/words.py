@@ -12,6 +12,7 @@ from boute.plan.model import Pool
 
 __all__ = [
     "change_text",
+    "interval_text",
     "metric_label",
     "metric_short",
     "metric_text",
@@ -90,6 +91,13 @@ def metric_text(metric: str, value: float) -> str:
 def moved_text(gpus: int) -> str:
     """How far a fleet is from another: `5 GPUs change hands`."""
     return f"{gpus:,} GPUs change hands" if gpus != 1 else "1 GPU changes hands"
+
+
+def interval_text(metric: str, interval: tuple[float, float]) -> str:
+    """The ends of an interval: `0.701 to 0.742`, `$12.40 to $13.10 per hour`."""
+    low, high = (metric_text(metric, end) for end in interval)
+    number, _, unit = low.partition(" ")
+    return f"{number if unit == high.partition(' ')[2] else low} to {high}"
 
 
 def seconds_text(value: float) -> str:

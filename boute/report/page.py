@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from boute.metrics import is_maximised, latency_metric
 from boute.outcome import Latency, Outcome
-from boute.plan.explain import TargetMargin, explain, target_margins
+from boute.plan.explain import TargetMargin, explain, robustness_lines, target_margins
 from boute.plan.model import Plan
 from boute.plan.words import (
+    interval_text,
     metric_label,
     metric_text,
     number_text,
@@ -20,6 +21,7 @@ from boute.plan.words import (
     seconds_text,
 )
 from boute.report.study_view import StudyView
+from boute.report.thinning import thinning_says
 from boute.spec.model import Spec, WorkloadSource
 
 __all__ = ["page_text", "workload_text"]
@@ -165,12 +167,18 @@ def _tiles(outcome: Outcome) -> list[Tile]:
         drawn += f", power ±{outcome.energy_error:.0%}"
     return [
         Tile("Quality", f"{outcome.quality:.3f}", "of 1", interval),
-        _time_tile("P95 end to end", outcome.e2e.p95, error),
-        _time_tile("P95 to first token", outcome.ttft.p95, error),
+        _time_tile("P95 end to end", outcome.e2e.p95, _drawn("e2e_p95_s", outcome) + error),
+        _time_tile("P95 to first token", outcome.ttft.p95, _drawn("ttft_p95_s", outcome) + error),
         Tile("Cost", f"${outcome.cost_per_hour:,.2f}", "per hour", cost),
         Tile("Goodput", number_text(outcome.goodput_per_s), "requests/s", attained),
         Tile("Energy", number_text(outcome.energy_j_per_token), "J per token", drawn),
     ]
+
+
+def _drawn(metric: str, outcome: Outcome) -> str:
+    """The interval of a metric as the first half of a note, where there is one."""
+    low, high = outcome.interval(metric)
+    return f"{interval_text(metric, (low, high))} over resamples, " if low < high else ""
 
 
 def _time_tile(label: str, value_s: float, note: str) -> Tile:
@@ -183,10 +191,11 @@ def _asked(view: StudyView) -> list[tuple[str, str]]:
     rate = number_text(outcome.requests / outcome.duration_s) if outcome.duration_s else "0"
     targets = [f"{target.label} {target.asked}" for target in _targets(view.chosen)]
     served = f"{outcome.requests:,} requests, {rate} a second"
+    thinned = thinning_says(view.plans, spec)
     return [
         ("Models", ", ".join(_model_text(spec, name) for name in spec.model_names)),
         ("GPUs on offer", ", ".join(_gpu_text(spec, name) for name in spec.gpus)),
-        ("Workload", f"{workload_text(spec.workload)} ({served})"),
+        ("Workload", "; ".join([f"{workload_text(spec.workload)} ({served})", *thinned])),
         ("Quality data", spec.quality.table),
         ("Targets", "; ".join(targets) or "none"),
         ("Objectives", ", ".join(_objective_text(metric) for metric in view.objectives)),
@@ -252,6 +261,7 @@ def _plan(plan: Plan, chosen: bool) -> dict[str, Any]:
         "binding": sections["What binds"][0],
         "next_better": sections["Next better"],
         "gpus": sections["GPUs"],
+        "robustness": robustness_lines(plan),
     }
 
 

@@ -13,7 +13,7 @@ from boute.files import write_bytes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Curve", "write_rivalry_png"]
+__all__ = ["Curve", "Line", "write_lines_png", "write_rivalry_png"]
 
 _MUTED: Final = "#59636c"
 _COLOURS: Final = (
@@ -31,31 +31,51 @@ class Curve:
     hypervolume: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class Line:
+    """One line of a panel: hypervolume `up` from each place `across` on, as a step."""
+
+    name: str
+    across: tuple[float, ...]
+    up: tuple[float, ...]
+
+
 def write_rivalry_png(title: str, curves: Sequence[Curve], path: Path) -> None:
     """Write the picture, a line a search and a colour a sampler; raise OutputError."""
+    by_count = [
+        Line(c.sampler, tuple(range(1, len(c.hypervolume) + 1)), c.hypervolume) for c in curves
+    ]
+    by_time = [Line(c.sampler, c.seconds, c.hypervolume) for c in curves]
+    write_lines_png(title, by_count, by_time, path)
+
+
+def write_lines_png(
+    title: str, by_count: Sequence[Line], by_time: Sequence[Line], path: Path
+) -> None:
+    """Write lines against evaluations beside lines against seconds; raise OutputError."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.0, 4.2), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    by_count, by_time = figure.subplots(1, 2, sharey=True)
-    names = list(dict.fromkeys(curve.sampler for curve in curves))
-    for curve in curves:
-        colour = _COLOURS[names.index(curve.sampler) % len(_COLOURS)]
-        count = [*range(1, len(curve.hypervolume) + 1)]
-        for axes, across in ((by_count, count), (by_time, [*curve.seconds])):
-            axes.step(across, curve.hypervolume, where="post", color=colour, lw=1.3, alpha=0.8)
-    for place, name in enumerate(names):
-        by_time.plot([], [], color=_COLOURS[place % len(_COLOURS)], label=name)
-    by_time.legend(frameon=False, labelcolor=_MUTED, fontsize=8.5)
-    by_time.set_xscale("log")
-    by_count.set_ylabel("Hypervolume", color=_MUTED)
-    _finish(by_count, "Evaluations")
-    _finish(by_time, "Seconds")
+    count_axes, time_axes = figure.subplots(1, 2, sharey=True)
+    names = list(dict.fromkeys(line.name for line in by_time))
+    colours = {name: _COLOURS[place % len(_COLOURS)] for place, name in enumerate(names)}
+    for axes, lines in ((count_axes, by_count), (time_axes, by_time)):
+        for line in lines:
+            colour = colours[line.name]
+            axes.step(line.across, line.up, where="post", color=colour, lw=1.3, alpha=0.8)
+        axes.set_xscale("log")
+    for name in names:
+        time_axes.plot([], [], color=colours[name], label=name)
+    time_axes.legend(frameon=False, labelcolor=_MUTED, fontsize=8.5)
+    count_axes.set_ylabel("Hypervolume", color=_MUTED)
+    _finish(count_axes, "Evaluations")
+    _finish(time_axes, "Seconds")
     figure.suptitle(title, x=0.01, ha="left", size=13, weight="bold").set_parse_math(False)
     data = io.BytesIO()
     # Without this matplotlib writes its own version into the file.
-    figure.savefig(data, format="png", dpi=150, metadata={"Software": None})
+    figure.savefig(data, format="png", dpi=100, metadata={"Software": None})
     write_bytes(path, data.getvalue())
 
 

@@ -19,9 +19,10 @@ from rich.text import Text
 from boute.errors import PlanError
 from boute.files import read_text, write_text
 from boute.metrics import is_maximised
+from boute.outcome import Outcome, Robustness
 from boute.plan.explain import target_margins
 from boute.plan.model import Alternative, Plan
-from boute.plan.words import metric_short, metric_text, pool_text
+from boute.plan.words import interval_text, metric_short, metric_text, pool_text
 from boute.report.study_view import StudyView
 from boute.report.terminal import VERDICT_STYLES
 
@@ -120,11 +121,21 @@ def front_table(view: StudyView, *, most: int | None = None) -> Table:
             _cut_short(shares),
             _cut_short(pools),
             f"{outcome.quality:.3f} ±{half:.3f}",
-            *(metric_text(name, outcome.value(name)).split(" per ")[0] for name in between),
+            *(_with_interval(name, outcome) for name in between),
             f"{outcome.cost_per_hour:,.2f}",
             Text(outcome.verdict, style=VERDICT_STYLES[outcome.verdict]),
         )
     return table
+
+
+def _with_interval(metric: str, outcome: Outcome) -> Text:
+    """A value, and below it the ends of its interval where it has one."""
+    text = Text(metric_text(metric, outcome.value(metric)).split(" per ")[0])
+    low, high = outcome.interval(metric)
+    if low < high:
+        ends = interval_text(metric, (low, high)).split(" per ")[0].replace(" to ", "-")
+        text.append(f"\n{ends}", "dim")
+    return text
 
 
 def _cut_short(lines: list[str]) -> Text:
@@ -152,6 +163,7 @@ def _row(rank: int, plan: Plan) -> dict[str, Any]:
     row |= {"latency_error": outcome.latency_error, "utilisation": outcome.utilisation}
     row |= {"requests": outcome.requests, "failed": outcome.failed}
     row |= {"preemptions": outcome.preemptions, "verdict": outcome.verdict}
+    row |= _robustness_columns(outcome.robustness)
     row["targets_met"] = all(margin.met for margin in target_margins(plan))
     shares = dict(zip(plan.routing.models, plan.routing.fractions, strict=True))
     row |= {f"share_{model}": shares.get(model, 0.0) for model in plan.spec.model_names}
@@ -161,6 +173,18 @@ def _row(rank: int, plan: Plan) -> dict[str, Any]:
     row |= {f"gpus_{gpu}": held[gpu] for gpu in plan.spec.gpus}
     row["pools"] = "; ".join(f"{pool.model}: {pool_text(pool)}" for pool in plan.pools)
     return row
+
+
+def _robustness_columns(found: Robustness | None) -> dict[str, Any]:
+    """Ends of intervals as `<metric>_low` and `<metric>_high`; quality keeps its own of 95%."""
+    if found is None:
+        return {}
+    row: dict[str, Any] = {}
+    for metric, (low, high) in found.intervals.items():
+        if metric != "quality":
+            row |= {f"{metric}_low": low, f"{metric}_high": high}
+    row |= {"keeps_targets": found.keeps_targets, "load_margin": found.load_margin}
+    return row | {"load_limit": found.load_limit}
 
 
 def _entry(rank: int, plan: Plan) -> dict[str, Any]:

@@ -8,7 +8,14 @@ from rich.text import Text
 from boute.outcome import PoolOutcome
 from boute.plan.explain import target_margins
 from boute.plan.model import Plan
-from boute.plan.words import metric_label, metric_text, replica_text, seconds_text
+from boute.plan.words import (
+    interval_text,
+    metric_label,
+    metric_text,
+    replica_text,
+    seconds_text,
+)
+from boute.report.thinning import thinning_says
 
 __all__ = ["VERDICT_STYLES", "plan_tables"]
 
@@ -26,7 +33,8 @@ def plan_tables(plan: Plan) -> list[Table | Text]:
         f" {metric_text('cost_per_hour', outcome.cost_per_hour)}, ",
         (outcome.verdict, VERDICT_STYLES[outcome.verdict]),
     )
-    parts: list[Table | Text] = [head, _routing(plan), _pools(plan), _latencies(plan)]
+    thinned = [Text(sentence.capitalize()) for sentence in thinning_says([plan], plan.spec)]
+    parts: list[Table | Text] = [head, *thinned, _routing(plan), _pools(plan), _latencies(plan)]
     if target_margins(plan):
         parts.append(_targets(plan))
     spaced: list[Table | Text] = []
@@ -84,12 +92,14 @@ def _latencies(plan: Plan) -> Table:
 
 
 def _targets(plan: Plan) -> Table:
-    table = _table("Targets", "Target", "Limit", "Predicted", "Room", right=1)
+    table = _table("Targets", "Target", "Limit", "Predicted", "Interval", "Room", right=1)
     for margin in target_margins(plan):
+        ends = margin.interval
         table.add_row(
             metric_label(margin.metric),
             metric_text(margin.metric, margin.limit),
             metric_text(margin.metric, margin.predicted),
+            interval_text(margin.metric, ends) if ends and ends[0] < ends[1] else "",
             Text(f"{margin.margin:.0%}", "green" if margin.met else "red"),
         )
     return table

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +14,9 @@ from boute.workload.arrays import Floats
 
 __all__ = ["Interval", "expected_quality"]
 
-Z_95: Final = 1.959963984540054
-
 
 class Interval(NamedTuple):
-    """A mean with its 95% confidence interval, all in [0, 1]."""
+    """A mean with its confidence interval, all in [0, 1]."""
 
     mean: float
     low: float
@@ -25,7 +24,10 @@ class Interval(NamedTuple):
 
 
 def expected_quality(
-    quality: Floats, score: Floats, thresholds: Sequence[float] | Floats
+    quality: Floats,
+    score: Floats,
+    thresholds: Sequence[float] | Floats,
+    confidence: float = 0.95,
 ) -> Interval:
     """Mean quality of the routed answers; `quality` [M, K] in cost order, `score` [M] held out.
 
@@ -39,6 +41,7 @@ def expected_quality(
     variance = float(answered.var())
     spread = mean * (1.0 - mean)
     rows = len(answered) * max(spread / variance, 1.0) if variance > 0 else len(answered)
-    centre = (mean + Z_95**2 / (2 * rows)) / (1 + Z_95**2 / rows)
-    half = Z_95 / (1 + Z_95**2 / rows) * math.sqrt(spread / rows + Z_95**2 / (4 * rows**2))
+    z = NormalDist().inv_cdf((1.0 + confidence) / 2.0)
+    centre = (mean + z**2 / (2 * rows)) / (1 + z**2 / rows)
+    half = z / (1 + z**2 / rows) * math.sqrt(spread / rows + z**2 / (4 * rows**2))
     return Interval(mean, max(centre - half, 0.0), min(centre + half, 1.0))

@@ -66,8 +66,9 @@ def simulate_fleet(
     """Run N requests, `model` [N] being the index of the model each is routed to.
 
     `output_tokens` [N] are those of that model. The same seed gives the same bytes, and the same
-    draw for a request whatever the pools are, so that plans are compared on equal luck. Raise
-    ValueError for a request whose model no pool of positive weight serves.
+    draw for a request whatever the pools are, so that plans are compared on equal luck: what a
+    model's pools do is the same whatever the other models run on. Raise ValueError for a request
+    whose model no pool of positive weight serves.
     """
     pool = choose_pools(pools, model, seed)
     members = tuple(np.flatnonzero(pool == place) for place in range(len(pools)))
@@ -78,10 +79,10 @@ def simulate_fleet(
             arrival_s[mine],
             input_tokens[mine],
             output_tokens[mine],
-            seed + 1 + place,
+            seed + 1,
             ready_s=load.ready_s,
         )
-        for place, (load, mine) in enumerate(zip(pools, members, strict=True))
+        for load, mine in zip(pools, members, strict=True)
     )
     ttft_s, queue_s, finish_s = (np.full(len(model), np.inf) for _ in range(3))
     failed = np.zeros(len(model), dtype=np.bool_)

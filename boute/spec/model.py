@@ -169,6 +169,10 @@ class WorkloadSource(Document):
     start_s: Annotated[float, Field(ge=0)] = 0.0
     duration_s: Positive | None = Field(default=None, description="length of the window used")
     max_requests: Count | None = None
+    thin_to: Annotated[int, Field(ge=1000)] | None = Field(
+        default=None,
+        description="requests simulated of a longer trace; default: 400,000 of over 2 million",
+    )
     seed: Seed = Field(default=0, description="draws arrivals and pairs requests with queries")
 
     @model_validator(mode="after")
@@ -309,6 +313,7 @@ class Search(Document):
     evaluations: Annotated[int, Field(ge=1, le=1_000_000)] = 64
     time_limit_s: Positive | None = None
     seed: Seed = 0
+    robust: bool = Field(default=False, description="judge plans by the worse end of intervals")
 
 
 class Spec(Document):

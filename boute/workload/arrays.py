@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from boute.workload.windows import Thinning
+
 __all__ = ["Floats", "Ints", "Trace", "Workload"]
 
 Floats = NDArray[np.float64]
@@ -55,7 +57,8 @@ class Workload:
 
     `models` [K] are in the order of the spec; `output_tokens` [N, K] are at least 1; `score` [N]
     in [0, 1] is the router's, higher for harder, from a fit that did not see the query; `row` [N]
-    is the query's row in the quality table.
+    is the query's row in the quality table. With `thinning` the requests are windows, laid end to
+    end over `duration_s`, that stand for a longer trace.
     """
 
     models: tuple[str, ...]
@@ -65,11 +68,22 @@ class Workload:
     score: Floats
     row: Ints
     duration_s: float
+    thinning: Thinning | None = None
 
     def __len__(self) -> int:
         return len(self.arrival_s)
 
     @property
     def rate_per_s(self) -> float:
-        """Mean arrivals a second over the window."""
+        """Mean arrivals a second over the window, over the whole trace if this one is thinned."""
+        if self.thinning is not None:
+            return self.thinning.requests / self.thinning.duration_s
         return len(self) / self.duration_s if self.duration_s > 0 else float(len(self))
+
+    @property
+    def peak_rate_per_s(self) -> float:
+        """Arrivals a second that a fleet is sized for: in the busiest window of a thinned trace.
+
+        The mean of any other: what moves within it is left to the simulation.
+        """
+        return self.rate_per_s if self.thinning is None else self.thinning.peak_rate_per_s

@@ -14,7 +14,7 @@ from boute.workload.lengths import lognormal
 
 __all__ = ["MAX_CV", "MAX_REQUESTS", "check_count", "generate"]
 
-MAX_REQUESTS: Final = 10_000_000
+MAX_REQUESTS: Final = 30_000_000
 """A workload of more requests than this is a slip of the pen, and would not fit in memory."""
 
 MAX_CV: Final = 30.0

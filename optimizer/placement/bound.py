@@ -68,7 +68,7 @@ def build_bound(problem: Problem) -> Program:
         carried = FULLEST * option.goodput_per_s * (1.0 + 4.0 * ROUNDING)
         capacity[option.model, column] = carried
     for column, arc in enumerate(arcs, start=n):
-        capacity[arc.model, column] = -arc.share * context.workload.rate_per_s
+        capacity[arc.model, column] = -arc.share * context.workload.peak_rate_per_s
     taken, room = room_rows(options, context.supplies)
     flow, balance = _flow(arcs, models)
     quality = np.array([[arc.quality for arc in arcs]])

@@ -21,7 +21,7 @@ def cheapest_placement(
 
     Pools are filled to `fullness` of their goodput at most.
     """
-    load = fractions * problem.context.workload.rate_per_s
+    load = fractions * problem.context.workload.peak_rate_per_s
     program = build_cheapest(problem.table.options, problem.context.supplies, load, fullness)
     return placement_of(program, solve(program))
 
@@ -30,6 +30,6 @@ def fastest_placement(
     problem: Problem, fractions: Floats, budget_per_hour: float = np.inf
 ) -> dict[Option, int] | None:
     """Replicas within a budget for the least mean E2E latency by the table, or None."""
-    load = fractions * problem.context.workload.rate_per_s
+    load = fractions * problem.context.workload.peak_rate_per_s
     program = build_fastest(problem.table.options, problem.context.supplies, load, budget_per_hour)
     return placement_of(program, solve(program))

@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
         ["--sampler: ", "tpe", "mobo, exact, nsga2, sobol"],
     ),
     "workers": ("optimize {spec} --workers 0", ["'--workers'"]),
+    "workers nowhere": ("optimize {spec} --workers rey", ["'rey' should be from 1 to 256, ray"]),
     "evaluations": ("optimize {spec} --evaluations 0", ["'--evaluations'"]),
     "time limit": ("optimize {spec} --time-limit -1", ["'--time-limit'"]),
     "time limit of nan": ("optimize {spec} --time-limit nan", ["--time-limit"]),

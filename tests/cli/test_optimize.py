@@ -71,9 +71,10 @@ def test_prints_the_front_plainly_without_a_terminal(optimized: Any) -> None:
     assert ESCAPE not in ran.out + ran.err
     assert ran.out.startswith("Plan ")
     assert "plan-01" in ran.out
-    first, summary, cost, report, plan = ran.err.splitlines()
+    first, summary, intervals, cost, report, plan = ran.err.splitlines()
     assert re.match(r"\d+\.\d s: first feasible plan, \d/8, \d+ s left; hypervolume 0\.\d+", first)
     assert "plans from 8 evaluations in" in summary
+    assert re.match(r"intervals: 90%, over 19 resamples of the workload, in [\d.]+ s", intervals)
     assert re.match(r"cost: the cheapest plan is at most [\d.]+% from the optimum", cost)
     assert report == "report: out/report.html"
     assert plan == "plan:   out/plans/plan-01.yaml"

@@ -29,7 +29,7 @@ def earlier(problem: Problem) -> Earlier:
     """The small world with one trial."""
     decision, context = chance(problem, 0), problem.context
     past = Past(decision, {}, evaluate(decision, context.workload, context))
-    return Earlier("old.db", "hash", score_hash(context), context.workload.rate_per_s, (past,))
+    return Earlier("old.db", "hash", score_hash(context), context.workload.peak_rate_per_s, (past,))
 
 
 def chance(problem: Problem, seed: int) -> Decision:

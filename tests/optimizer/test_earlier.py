@@ -42,7 +42,7 @@ def test_a_study_says_what_it_expected_and_what_it_found(
     for past in earlier.past:
         assert past.estimated == problem.estimator.estimate(past.decision).metrics
     assert earlier.score_hash == score_hash(problem.context)
-    assert earlier.rate_per_s == problem.context.workload.rate_per_s
+    assert earlier.peak_rate_per_s == problem.context.workload.peak_rate_per_s
     assert earlier.current is None
 
 
@@ -51,7 +51,7 @@ def test_a_plan_says_what_runs_and_what_was_expected_of_it(
 ) -> None:
     context = problem.context
     origin = Origin(Path("boute.yaml"), "sobol", 3, tmp_path / "router.npz", "0" * 64)
-    plan = make_plans(front_trials(search.trials), context, origin, tmp_path)[0]
+    plan = make_plans(front_trials(search.trials), problem, origin, tmp_path)[0]
     save_plan(plan, tmp_path / "plan.yaml")
     earlier = load_earlier(tmp_path / "plan.yaml")
     assert earlier.current == tuple(running_pools(plan))

@@ -66,7 +66,7 @@ def test_plans_tell_what_was_tried_and_of_each_other(
 ) -> None:
     front = front_trials(trials)
     origin = Origin(tmp_path / "boute.yaml", "sobol", 7, tmp_path / "out" / "router.npz", "hash")
-    plans = make_plans(front, context, origin, tmp_path / "out" / "plans")
+    plans = make_plans(front, Problem(context), origin, tmp_path / "out" / "plans")
     assert [plan.name for plan in plans] == [f"plan-{n:02d}" for n in range(1, len(front) + 1)]
     for plan, trial in zip(plans, front, strict=True):
         assert trial.decision is not None

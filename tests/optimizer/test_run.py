@@ -10,16 +10,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import boute
 from boute.errors import InfeasibleError, InputError, OutputError, StudyError
+from boute.optimizer.front import drawn_again, front_trials
+from boute.optimizer.problem import Problem
 from boute.optimizer.run import Request, load_settings, optimize
 from boute.optimizer.search import Step
 from boute.optimizer.study import Study
+from boute.optimizer.trial import Trial
+from boute.optimizer.workers import Workers
+from boute.plan.store import load_plan
 from boute.spec.model import Spec
+
+TrialsOf = Callable[..., list[Trial]]
 
 
 @pytest.fixture
@@ -117,6 +125,7 @@ def test_a_killed_run_goes_on_to_the_same_front(
     """`kill -9` in the middle; run again, the front has the bytes of a run that was left alone."""
     study, out = tmp_path / "study.db", tmp_path / "killed"
     options = ["--sampler", sampler, "--evaluations", str(evaluations), "--seed", "3"]
+    options += ["--no-intervals"]
     process = start(slow_spec_file, study, out, options)
     while trials_in(study) < kill_after and process.poll() is None:
         time.sleep(0.002)
@@ -126,11 +135,17 @@ def test_a_killed_run_goes_on_to_the_same_front(
     assert not (out / "front.csv").exists()
 
     request = Request(
-        slow_spec_file, out, study_file=study, sampler=sampler, evaluations=evaluations, seed=3
+        slow_spec_file,
+        out,
+        study_file=study,
+        sampler=sampler,
+        evaluations=evaluations,
+        seed=3,
+        intervals=False,
     )
     optimize(request)
     whole = tmp_path / "whole"
-    optimize(Request(slow_spec_file, whole, sampler=sampler, evaluations=evaluations, seed=3))
+    optimize(replace(request, out=whole, study_file=None))
     assert trials_in(study) == evaluations
     assert front_of(out) == front_of(whole)
 
@@ -143,7 +158,13 @@ from boute.optimizer.run import Request, optimize
 
 spec, study, out, seed = sys.argv[1:]
 request = Request(
-    Path(spec), Path(out), study_file=Path(study), sampler="sobol", evaluations=32, seed=int(seed)
+    Path(spec),
+    Path(out),
+    study_file=Path(study),
+    sampler="sobol",
+    evaluations=32,
+    seed=int(seed),
+    intervals=False,
 )
 print("ready", flush=True)
 sys.stdin.readline()
@@ -264,3 +285,52 @@ def test_the_command_line_overrides_the_spec(tmp_path: Path, spec_of: Callable[.
     assert (settings.seed, settings.time_limit_s) == (0, 1.0)
     with pytest.raises(InputError, match="unknown sampler"):
         load_settings(Request(spec, tmp_path, sampler="grid"))
+
+
+def test_every_plan_of_the_front_carries_intervals(spec_file: Path, tmp_path: Path) -> None:
+    result = optimize(Request(spec_file, tmp_path / "out", sampler="sobol", evaluations=8))
+    for plan in result.plans:
+        found = load_plan(tmp_path / "out" / "plans" / f"{plan.name}.yaml").predicted.robustness
+        assert found is not None
+        assert {*plan.objectives, "ttft_p95_s", "tpot_p95_s"} <= set(found.intervals)
+        assert found.load_margin is not None
+        # A plain search judges by what is predicted.
+        assert plan.objectives == {name: plan.predicted.value(name) for name in plan.objectives}
+    assert 0.0 < result.drawing_s < result.seconds
+
+
+def test_intervals_end_with_the_time_limit(problem: Problem, tried: TrialsOf) -> None:
+    front = front_trials(tried(problem, 12))
+    assert len(front) > 1
+    with Workers(problem.context, 1) as workers:
+        found = drawn_again(front, workers, until_s=time.monotonic())
+    outcomes = [trial.outcome for trial in found if trial.outcome is not None]
+    assert [outcome.robustness is not None for outcome in outcomes] == [True] + [False] * (
+        len(front) - 1
+    )
+    assert [trial.decision for trial in found] == [trial.decision for trial in front]
+
+
+def test_a_robust_search_judges_by_the_worse_ends_and_goes_on_where_it_stopped(
+    spec_file: Path, tmp_path: Path
+) -> None:
+    """With one worker or two, in one go or in two: the same bytes."""
+    study = tmp_path / "study.db"
+    whole = Request(spec_file, tmp_path / "whole", sampler="sobol", evaluations=32, robust=True)
+    optimize(whole)
+    parts = replace(whole, out=tmp_path / "parts", study_file=study, workers=2)
+    optimize(replace(parts, evaluations=24))
+    result = optimize(parts)
+    assert front_of(whole.out) == front_of(parts.out)
+    assert (whole.out / "front.json").read_bytes() == (parts.out / "front.json").read_bytes()
+    for plan in result.plans:
+        ends = {name: plan.predicted.pessimistic(name) for name in plan.objectives}
+        assert plan.objectives == ends
+        assert plan.predicted.robustness is not None
+        assert plan.predicted.robustness.unstable == 0.0
+        assert plan.spec.search.robust
+        limits = plan.spec.targets.latency_limits()
+        assert all(plan.predicted.pessimistic(name) <= limit for name, limit in limits.items())
+        assert plan.predicted.pessimistic("quality") >= (plan.spec.targets.quality_min or 0.0)
+    with pytest.raises(StudyError, match="robust search"):
+        optimize(replace(parts, robust=False))

@@ -149,7 +149,7 @@ def test_with_a_limit_on_moves_plans_do_not_oscillate(
         with Study(None, header) as study:
             search = search_problem(problem, study, "sobol", 3, Limits(40))
         origin = Origin(Path("boute.yaml"), "sobol", 3, tmp_path / "router.npz", "0" * 64)
-        plans = make_plans(front_trials(search.trials), problem.context, origin, tmp_path)
+        plans = make_plans(front_trials(search.trials), problem, origin, tmp_path)
         assert all((plan.predicted.moved_gpus or 0) <= limit.get("moved_gpus_max", 99)
                    for plan in plans)  # fmt: skip
         return min(plans, key=lambda plan: plan.predicted.cost_per_hour)

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,16 @@ def test_a_study_of_another_spec_is_refused(file: Path) -> None:
         Study(file, StudyHeader("another hash", "other.yaml", HEADER.objectives))
     assert info.value.where == str(file)
     assert "boute.yaml" in info.value.problem
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_robust_and_plain_outcomes_do_not_mix(file: Path, robust: bool) -> None:
+    header = replace(HEADER, robust=robust)
+    Study(file, header).close()
+    Study(file, header).close()
+    with pytest.raises(StudyError, match=r"is of a (plain|robust) search of this spec") as info:
+        Study(file, replace(HEADER, robust=not robust))
+    assert ("--robust" if robust else "--plain") in info.value.mend
 
 
 def test_a_study_of_a_later_version_is_refused(file: Path) -> None:

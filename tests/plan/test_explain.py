@@ -160,3 +160,60 @@ def test_a_limit_of_no_moves_can_be_missed(plan: Plan) -> None:
         data["predicted"]["moved_gpus"] = moved
         (margin,) = target_margins(Plan.model_validate(data))
         assert margin.met == met
+
+
+def drawn(plan: Plan, **changes: Any) -> Plan:
+    """The plan with its TTFT between 0.5 and 0.9 s over resamples."""
+    robustness = {
+        "resamples": 19,
+        "confidence": 0.9,
+        "intervals": {"ttft_p95_s": (0.5, 0.9), "cost_per_hour": (12.69, 12.69)},
+        "unstable": 0.0,
+        "keeps_targets": 0.95,
+        "load_margin": 0.3,
+        "load_limit": "ttft_p95_s",
+        **changes,
+    }
+    data = plan.model_dump()
+    data["predicted"]["robustness"] = robustness
+    data["spec"]["targets"] = {"ttft_p95_s": 1.0}
+    return Plan.model_validate(data)
+
+
+def test_what_other_draws_do_is_told(plan: Plan) -> None:
+    explanation = explain(drawn(plan))
+    assert explanation.margins[0].line() == (
+        "P95 time to first token: 658 ms (500 to 900 ms), asked at most 1 s (34% to spare)."
+    )
+    assert explanation.sections()["Other draws of the same traffic"] == [
+        "P95 time to first token: 500 to 900 ms.",
+        "Those are 90% intervals, from 19 resamples of the workload; the plan keeps all targets in"
+        " 95% of the draws.",
+        "It takes 30% more load; beyond that it misses targets.ttft_p95_s.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"load_margin": 0.0}, "It takes no more load: with 2% more it misses targets.ttft_p95_s."),
+        ({"load_limit": "stability"}, "It takes 30% more load; beyond that it is unstable."),
+        (
+            {"load_margin": 15.0, "load_limit": None},
+            "It takes 16 times the load without missing anything.",
+        ),
+    ],
+)
+def test_the_margin_of_load_is_told(plan: Plan, changes: dict[str, Any], line: str) -> None:
+    assert explain(drawn(plan, **changes)).robustness[-1] == line
+
+
+def test_an_unstable_draw_is_told(plan: Plan) -> None:
+    lines = explain(drawn(plan, unstable=0.1, load_margin=None, load_limit=None)).robustness
+    assert lines[-1].endswith("95% of the draws and is unstable in 10%.")
+
+
+def test_a_plan_that_was_not_drawn_again_says_nothing_of_it(plan: Plan) -> None:
+    explanation = explain(plan)
+    assert explanation.robustness == ()
+    assert "Other draws of the same traffic" not in explanation.sections()

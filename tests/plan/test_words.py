@@ -5,6 +5,7 @@ import pytest
 from boute.metrics import METRICS
 from boute.plan.words import (
     change_text,
+    interval_text,
     metric_label,
     metric_short,
     metric_text,
@@ -71,3 +72,19 @@ def test_changes_say_which_way_is_better() -> None:
     assert change_text("e2e_p95_s", 0.5, 0.6) == "500 ms to 600 ms (+20.0%, worse)"
     assert change_text("e2e_p95_s", 0.0, 0.6) == "0 ms to 600 ms (worse)"
     assert change_text("quality", 0.5, 0.50001) == "0.500 (unchanged)"
+
+
+@pytest.mark.parametrize(
+    ("metric", "interval", "text"),
+    [
+        ("quality", (0.7012, 0.7424), "0.701 to 0.742"),
+        ("ttft_p95_s", (0.31, 0.36), "310 to 360 ms"),
+        ("ttft_p95_s", (0.91, 1.6), "910 ms to 1.6 s"),
+        ("cost_per_million_tokens", (1.5, 1.75), "$1.50 to $1.75 per million tokens"),
+        ("slo_attainment", (0.95, 0.991), "95.0% to 99.1%"),
+    ],
+)
+def test_the_ends_of_an_interval_share_their_unit(
+    metric: str, interval: tuple[float, float], text: str
+) -> None:
+    assert interval_text(metric, interval) == text

@@ -4,12 +4,15 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from boute.errors import OutputError, PlanError
+from boute.outcome import Robustness
+from boute.plan.words import interval_text
 from boute.report.study_view import StudyView
 from boute.report.tables import (
     front_rows,
@@ -126,3 +129,38 @@ def test_other_objectives_get_columns(make_view: Callable[..., StudyView]) -> No
     text = printed(make_view(objectives=("quality", "energy_j_per_token", "ttft_p99_s")), 110)
     assert "J per token" in text
     assert "P99 TTFT" in text
+
+
+def drawn(view: StudyView) -> StudyView:
+    """The study with intervals of its first plan."""
+    first, *rest = view.plans
+    e2e = first.predicted.e2e.p95
+    robustness = Robustness(
+        resamples=19,
+        confidence=0.9,
+        intervals={"quality": (0.5, 0.7), "e2e_p95_s": (0.8 * e2e, 1.5 * e2e)},
+        unstable=0.0,
+        keeps_targets=0.9,
+        load_margin=0.25,
+        load_limit="stability",
+    )
+    predicted = first.predicted.model_copy(update={"robustness": robustness})
+    return replace(view, plans=(first.model_copy(update={"predicted": predicted}), *rest))
+
+
+def test_intervals_are_columns_and_those_of_quality_stay_at_95(view: StudyView) -> None:
+    row, other, *_ = front_rows(drawn(view))
+    outcome = view.plans[0].predicted
+    assert (row["e2e_p95_s_low"], row["e2e_p95_s_high"]) == pytest.approx(
+        (0.8 * outcome.e2e.p95, 1.5 * outcome.e2e.p95)
+    )
+    assert (row["quality_low"], row["quality_high"]) == (outcome.quality_low, outcome.quality_high)
+    assert (row["keeps_targets"], row["load_margin"], row["load_limit"]) == (0.9, 0.25, "stability")
+    assert "keeps_targets" not in other
+
+
+def test_a_terminal_shows_the_interval_below_the_value(view: StudyView) -> None:
+    e2e = view.plans[0].predicted.e2e.p95
+    ends = interval_text("e2e_p95_s", (0.8 * e2e, 1.5 * e2e)).replace(" to ", "-")
+    assert ends in printed(drawn(view), 120)
+    assert ends not in printed(view, 120)

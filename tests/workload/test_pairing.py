@@ -1,12 +1,14 @@
 """Pairing is balanced, seeded, and gives each model its own output length."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boute.workload.arrays import Floats, Trace
-from boute.workload.pairing import MAX_RATIO, pair
+from boute.workload.pairing import MAX_RATIO, longest_possible, pair, pair_routed
 
 
 def trace_of(count: int, seed: int = 0) -> Trace:
@@ -109,3 +111,23 @@ def test_a_table_of_another_family_is_a_mistake() -> None:
     score, lengths = table_of(5, 2)
     with pytest.raises(ValueError, match="a column for each model"):
         pair(trace_of(5), names(3), score, lengths, output_length="scaled", seed=0)
+
+
+@pytest.mark.parametrize("output_length", ["scaled", "table"])
+def test_a_routed_pairing_is_the_column_of_the_chosen_models(
+    output_length: Literal["scaled", "table"],
+) -> None:
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(1, 400, 500)
+    trace = Trace("made", np.arange(500.0), tokens, tokens[::-1].copy(), 500.0)
+    score, lengths = rng.random(37), rng.integers(1, 900, (37, 3)).astype(float)
+    chosen = rng.integers(3, size=37)
+    every = pair(trace, "abc", score, lengths, output_length=output_length, seed=4)
+    one = pair_routed(trace, "abc", score, lengths, chosen, output_length=output_length, seed=4)
+    mine = every.output_tokens[np.arange(500), chosen[every.row]]
+    assert np.array_equal(one.row, every.row)
+    assert np.array_equal(one.score, every.score)
+    assert one.output_tokens.shape == every.output_tokens.shape
+    assert all(np.array_equal(column, mine) for column in one.output_tokens.T)
+    longest = (every.input_tokens[:, None] + every.output_tokens).max()
+    assert longest <= longest_possible(trace, lengths, output_length)

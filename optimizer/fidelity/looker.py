@@ -1,0 +1,106 @@
+"""From parts to what a draft is worth: the metrics that the search asks for, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from boute.metrics import LATENCIES, latency_metric
+from boute.migration import Migration
+from boute.optimizer.constraints import instability
+from boute.optimizer.draft import Draft, Placed, routing_of
+from boute.optimizer.fidelity.part import Part, PartKey, PartSource
+from boute.optimizer.near import kind_of_option
+from boute.optimizer.problem import Problem
+from boute.plan.model import Routing
+from boute.statistics import statistic
+
+__all__ = ["Looker", "latencies_among"]
+
+# What putting a plan together takes besides its parts, in microseconds.
+_TOGETHER: Final = 150
+
+# Parts that are remembered at most; each holds some arrays as long as the window.
+_REMEMBERED: Final = 4096
+
+
+class Looker:
+    """Looks at drafts; `work` is what that took so far, in microseconds as sources count them."""
+
+    def __init__(self, problem: Problem, source: PartSource) -> None:
+        self._problem = problem
+        self._source = source
+        self._options = problem.table.options
+        self._kinds = [kind_of_option(problem.context, option) for option in self._options]
+        self._migration = Migration(problem.context)
+        self._wanted = latencies_among(problem.wanted)
+        self._parts: dict[PartKey, Part] = {}
+        self.is_exact = source.is_whole
+        self.work = 0
+
+    def metrics(self, draft: Draft) -> tuple[dict[str, float], float]:
+        """Every wanted metric by name, and by how much the draft is unstable: 0 if it is not."""
+        routing = routing_of(draft.cuts, self._problem)
+        parts = self._parts_of(routing, draft.placed)
+        self.work += _TOGETHER
+        busiest = max(part.utilisation for part in parts)
+        unstable = instability(any(part.unstable for part in parts), busiest)
+        return self._together(draft, routing, parts), unstable
+
+    def _parts_of(self, routing: Routing, placed: Placed) -> list[Part]:
+        edges = [-np.inf, *routing.thresholds, np.inf]
+        found = []
+        for model, share in enumerate(routing.fractions):
+            if share > 0.0:
+                mine = tuple(item for item in placed if self._options[item[0]].model == model)
+                key = PartKey(model, edges[model], edges[model + 1], mine)
+                found.append(self._part(key, share))
+        return found
+
+    def _part(self, key: PartKey, share: float) -> Part:
+        part = self._parts.pop(key, None)
+        if part is None:
+            part, work = self._source.part(key, share)
+            self.work += work
+            if len(self._parts) >= _REMEMBERED:
+                del self._parts[next(iter(self._parts))]  # the one not asked for the longest
+        self._parts[key] = part
+        return part
+
+    def _together(self, draft: Draft, routing: Routing, parts: Sequence[Part]) -> dict[str, float]:
+        source = self._source
+        price = sum(self._options[index].price_per_hour * n for index, n in draft.placed)
+        tokens = max(sum(part.tokens for part in parts), 1)
+        attained = sum(part.within_limits for part in parts) / source.requests
+        # What a window leaves to be done at its end would be done beside what comes after it.
+        span_s, rate_per_s = source.duration_s, self._problem.context.workload.rate_per_s
+        if source.is_whole:
+            span_s = max(span_s, *(part.end_s for part in parts))
+            rate_per_s = source.requests / span_s
+        joules = sum(part.idle_w * span_s + part.dynamic_j for part in parts)
+        found = {
+            "quality": self._problem.estimator.judged_quality(routing),
+            "cost_per_hour": price,
+            "cost_per_million_tokens": price / 3600.0 * span_s / tokens * 1e6,
+            "energy_j_per_token": joules / tokens,
+            "slo_attainment": attained,
+            "goodput_per_s": attained * rate_per_s,
+        }
+        found |= self._migration.metrics_of({self._kinds[i]: n for i, n in draft.placed})
+        for name, statistics in self._wanted.items():
+            together = np.concatenate([part.latencies[name] for part in parts])
+            for stat in statistics:
+                found[latency_metric(name, stat)] = statistic(together, stat)
+        return {name: found[name] for name in self._problem.wanted}
+
+
+def latencies_among(metrics: Sequence[str]) -> dict[str, list[str]]:
+    """Of each latency the statistics that are asked for: `ttft` to [`p50`, `p95`]."""
+    wanted: dict[str, list[str]] = {}
+    for metric in metrics:
+        name, _, rest = metric.partition("_")
+        if name in LATENCIES:
+            wanted.setdefault(name, []).append(rest.removesuffix("_s"))
+    return wanted
