@@ -20,8 +20,8 @@ from boute.documents import dump_yaml
 from boute.files import write_text
 from boute.routing.apgr import router_report
 from boute.routing.preset import QualityPreset, sample
-from boute.routing.score import held_out_scores
 from boute.routing.table import QualityTable, load_quality_table
+from boute.routing.training import held_out_scores
 from boute.spec.model import ModelChoice, Quality
 from boute.workload.arrays import Floats
 
@@ -57,7 +57,7 @@ SOURCE = (
     "Fitted by benchmarks/fit_quality_presets.py on ZeroEval (github.com/WildEval/ZeroEval, commit "
     "8c1485edf12c6efb5f69135a562927c5ad484059, Apache-2.0): greedy answers to {tasks}, graded by "
     "its rule; columns {columns}. Output tokens are characters / 4. The score is the cross-fitted "
-    "text score of boute.routing.score."
+    "score of the lexical kind of boute.routing.training."
 )
 TASK_NAMES = {"gsm": "GSM8K", "crux": "CRUXEval"}
 

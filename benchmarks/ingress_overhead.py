@@ -72,8 +72,8 @@ def main() -> None:
 
 def _decision(fleet: Fleet) -> dict[str, float]:
     """Milliseconds of scoring a text of 1,000 tokens and choosing by it: no two texts alike."""
-    assert fleet.live.router_file is not None
-    chooser = Chooser(fleet.live, Router.load(Path(fleet.live.router_file)))
+    assert fleet.live.router_folder is not None
+    chooser = Chooser(fleet.live, Router.load(Path(fleet.live.router_folder)))
     chance = random.Random(0)
     times = []
     for _ in range(DECISIONS):

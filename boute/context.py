@@ -22,7 +22,7 @@ from boute.plan.store import load_plan
 from boute.profiles.catalog import load_model
 from boute.profiles.gpu import GpuCard
 from boute.profiles.model import ModelCard
-from boute.routing.score import held_out_scores
+from boute.routing.chosen import judged_rows
 from boute.routing.table import QualityTable, load_quality_table
 from boute.spec.load import gpu_card, resolve, spec_hash
 from boute.spec.model import GpuSupply, ModelChoice, RunningPool, Spec
@@ -126,7 +126,7 @@ def _prepare(spec: Spec, folder: Path) -> Context:
     seed = spec.workload.seed
     trace = load_trace(spec.workload, folder, seed)
     table = load_quality_table(spec.quality, [member.choice for member in family], folder)
-    score = held_out_scores(table, range(len(names)), seed)
+    table, score = judged_rows(table, spec.quality.router, folder, seed)
     windows, thinning = thin(trace, spec.workload.thin_to, seed)
     workload = pair(
         windows,

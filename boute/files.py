@@ -71,7 +71,7 @@ def sha256_of(*parts: bytes | str) -> str:
     """Hash of the parts in order, as hexadecimal; each part is framed by its length."""
     digest = hashlib.sha256()
     for part in parts:
-        data = part.encode("utf-8") if isinstance(part, str) else part
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
     return digest.hexdigest()

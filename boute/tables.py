@@ -1,4 +1,4 @@
-"""Tables from files, CSV, JSON Lines or Parquet, as columns that know the line of each row.
+"""Tables from files, CSV, JSON, JSON Lines or Parquet, as columns that know the line of each row.
 
 Knows formats and what can be wrong with a file as a file: missing, empty, cut short, or not what
 its suffix says. Values stay as the file has them (in CSV all are text); what columns mean is the
@@ -24,7 +24,10 @@ from boute.files import read_bytes
 
 __all__ = ["SUFFIXES", "Table", "read_table", "table_file"]
 
-SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".parquet")
+SUFFIXES = (
+    *(".csv", ".csv.gz", ".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz"),
+    ".parquet",
+)
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
@@ -73,7 +76,7 @@ def table_file(name: str, path: Path, presets: Iterable[str]) -> Path | None:
 
 
 def read_table(path: Path, *, rows: str = "rows") -> Table:
-    """Read a CSV, JSON Lines or Parquet file (text may be gzipped) by its suffix.
+    """Read a CSV, JSON, JSON Lines or Parquet file (text may be gzipped) by its suffix.
 
     `rows` says what a row is, for the error of a file that has none. Raises DataError naming the
     file, and the line where there is one.
@@ -90,7 +93,12 @@ def read_table(path: Path, *, rows: str = "rows") -> Table:
         table = _parquet(data, path)
     else:
         text = _text(_unzipped(data, path) if suffix.endswith(".gz") else data, path)
-        table = _csv(text, path) if suffix.startswith(".csv") else _json_lines(text, path)
+        if suffix.startswith(".csv"):
+            table = _csv(text, path)
+        elif suffix in (".json", ".json.gz"):
+            table = _json_array(text, path)
+        else:
+            table = _json_lines(text, path)
     if not table.lines or not table.columns:
         raise DataError(f"holds no {rows}", where=str(path), mend="was it cut short?")
     return table
@@ -174,8 +182,22 @@ def _json_lines(text: str, path: Path) -> Table:
             )
         records.append(record)
         lines.append(number)
+    return Table(path, _by_name(records), lines)
+
+
+def _json_array(text: str, path: Path) -> Table:
+    try:
+        records = json.loads(text)
+    except (ValueError, RecursionError):
+        raise DataError("is not JSON", where=str(path), mend="was it cut short?") from None
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise DataError("is not an array of JSON objects", where=str(path), mend="one object a row")
+    return Table(path, _by_name(records), range(1, len(records) + 1), unit="row")
+
+
+def _by_name(records: list[dict[str, object]]) -> dict[str, list[object]]:
     names = dict.fromkeys(name for record in records for name in record)
-    return Table(path, {name: [record.get(name) for record in records] for name in names}, lines)
+    return {name: [record.get(name) for record in records] for name in names}
 
 
 def _parquet(data: bytes, path: Path) -> Table:

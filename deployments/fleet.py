@@ -16,7 +16,8 @@ from boute.documents import Document, load_document
 from boute.errors import InputError, nearest
 from boute.plan.model import Plan
 from boute.plan.store import load_plan
-from boute.routing.router import Kind, Router
+from boute.routing.encoders.encoder import Takes
+from boute.routing.router import Router
 from boute.spec.model import ServedBy
 
 __all__ = ["BuildArguments", "Fleet", "load_fleet", "pool_settings"]
@@ -48,10 +49,10 @@ class Fleet:
         return [pool.name for pool in self.plan.pools]
 
     @property
-    def router_kind(self) -> Kind | None:
+    def router_takes(self) -> Takes | None:
         """What the router scores: texts, features or scores; None without a router."""
-        file = self.live.router_file
-        return None if file is None else Router.load(Path(file)).kind
+        folder = self.live.router_folder
+        return None if folder is None else Router.load(Path(folder)).takes
 
     def engine_of(self, model: str) -> ServedBy:
         """What answers for a model of the plan."""

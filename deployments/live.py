@@ -35,15 +35,15 @@ class LivePool(Document):
 class LiveConfig(Document):
     """The setting of a running ingress.
 
-    `router_file` is absolute. `keys` maps the SHA-256 of a key to its limits; with None the server
-    is open, with an empty map nobody gets in.
+    `router_folder` is absolute. `keys` maps the SHA-256 of a key to its limits; with None the
+    server is open, with an empty map nobody gets in.
     """
 
     plan: str
     plan_hash: str
     fleet_hash: str = Field(description="of what only a redeployment changes")
     routing: Routing
-    router_file: str | None
+    router_folder: str | None
     pools: list[LivePool]
     quality: float = Field(description="expected mean quality of the routing")
     request_limits: dict[str, float] = Field(description="seconds of ttft, tpot, e2e for goodput")
@@ -70,7 +70,7 @@ def live_config(plan: Plan, folder: Path, keys: dict[str, KeyLimits] | None) -> 
         plan=plan.name,
         **plan_hashes(plan),
         routing=plan.routing,
-        router_file=None if router is None else str(resolve(router, folder).absolute()),
+        router_folder=None if router is None else str(resolve(router, folder).absolute()),
         pools=[
             LivePool(
                 name=pool.name,

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from boute.deployments.live import LiveConfig
 from boute.deployments.record import Outcome, RequestRecord
+from boute.deployments.scores import ScoreHistogram
 
 __all__ = ["IngressMetrics"]
 
@@ -62,7 +63,8 @@ class IngressMetrics:
     """The metrics of one ingress replica, in a registry of its own.
 
     Where there is more than one replica, `replica` tells them apart, because a scrape of the
-    ingress reaches one of them. Runs on the event loop of the ingress.
+    ingress reaches one of them. `scores` counts scores more finely. Runs on the event loop of the
+    ingress.
     """
 
     def __init__(self, replica: str = "") -> None:
@@ -71,6 +73,7 @@ class IngressMetrics:
         self._series: dict[tuple[str, str, str], _Series] = {}
         self._models: dict[tuple[str, str], str] = {}
         self._limits: dict[str, dict[str, float]] = {}
+        self.scores = ScoreHistogram(replica)
         self._define_requests()
         self._define_routing()
 
@@ -142,6 +145,7 @@ class IngressMetrics:
     def reconfigure(self, live: LiveConfig) -> None:
         """Take over another plan: its gauges replace the old ones, counters go on."""
         self._limits[live.plan] = live.request_limits
+        self.scores.reconfigure(live)
         self._quality.clear()
         self._quality.labels(self._replica, live.plan).set(live.quality)
         self._cost.clear()
@@ -156,6 +160,7 @@ class IngressMetrics:
         self._routing.labels(self._replica, plan).observe(seconds)
         if score is not None:
             self._score.labels(self._replica, plan).observe(score)
+            self.scores.observe(plan, score)
 
     def started(self, model: str, pool: str, plan: str) -> None:
         """A request got its pool. `finished` has to follow once, with the pool that had it last."""

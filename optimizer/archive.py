@@ -26,7 +26,7 @@ _MISSES: Final = 32
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """A draft with its normalised objectives [m], wanted metrics, and relative misses of targets."""
+    """A draft, its normalised objectives [m], wanted metrics, and relative misses of targets."""
 
     draft: Draft
     values: Floats

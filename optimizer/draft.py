@@ -12,15 +12,13 @@ import numpy as np
 
 from boute.optimizer.assemble import assemble
 from boute.optimizer.encoding import SHARE_STEPS
+from boute.optimizer.options import Placed
 from boute.optimizer.problem import Problem
 from boute.plan.decision import Decision
 from boute.plan.model import Routing
 from boute.routing.thresholds import realised_fractions
 
-__all__ = ["Draft", "Placed", "decision_of_draft", "draft_of", "routing_of"]
-
-Placed = tuple[tuple[int, int], ...]
-"""Replicas, at least one, by index of the option in the table; in ascending order."""
+__all__ = ["Draft", "decision_of_draft", "draft_of", "routing_of"]
 
 
 class Draft(NamedTuple):

@@ -1,8 +1,6 @@
 """The analytic estimate of a decision: what an evaluation will say, in microseconds.
 
-Each pool is taken to be in the steady state that its share of the load leads to, and a sample of
-the workload's requests is given the latencies of its pool. Bursts, preemptions and transients are
-left to the simulator; the search learns how the two differ.
+Every metric, from the formulas of `boute.optimizer.fidelity.steady`.
 """
 
 from __future__ import annotations
@@ -13,23 +11,20 @@ from typing import Final
 import numpy as np
 
 from boute.context import Context
-from boute.metrics import latency_metric
+from boute.metrics import LATENCIES, latency_metric
 from boute.migration import Migration
-from boute.optimizer.options import Option, OptionTable
+from boute.optimizer.fidelity.part import merged
+from boute.optimizer.fidelity.steady import SteadyParts
+from boute.optimizer.options import OptionTable
 from boute.optimizer.robustness import CONFIDENCE
 from boute.plan.decision import Decision
-from boute.plan.model import Pool, Routing
+from boute.plan.model import Routing
 from boute.routing.expected import Interval, expected_quality
-from boute.routing.thresholds import route
-from boute.workload.arrays import Floats, Ints, Workload
+from boute.workload.arrays import Floats
 
-__all__ = ["GOLDEN", "Estimate", "Estimator", "sample_of", "share_of_mean"]
-
-# Requests whose latencies are estimated: enough for a P99 to mean something.
-SAMPLE: Final = 512
+__all__ = ["Estimate", "Estimator"]
 
 _QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
-GOLDEN: Final = 0.6180339887498949
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,28 +35,13 @@ class Estimate:
     utilisation: float
 
 
-@dataclass(frozen=True, eq=False)
-class _PoolState:
-    ttft_s: float
-    tpot_s: float
-    utilisation: float
-    watts: float
-
-
 class Estimator:
     """Estimates decisions for one context and option table."""
 
     def __init__(self, context: Context, table: OptionTable) -> None:
         self._context = context
         self._table = table
-        workload = context.workload
-        self._mean_of_peak = workload.rate_per_s / workload.peak_rate_per_s
-        chosen = sample_of(workload)
-        self._score = workload.score[chosen]
-        self._input = workload.input_tokens[chosen].astype(np.float64)
-        self._output = workload.output_tokens[chosen].astype(np.float64)
-        # A low-discrepancy sequence deals the sample out to pools in proportion to their weights.
-        self._deal = (np.arange(len(chosen)) * GOLDEN) % 1.0
+        self._parts = SteadyParts(context, table, LATENCIES)
         self._migration = Migration(context)
         self._quality: dict[tuple[tuple[float, ...], float], Interval] = {}
         self._robust = context.spec.search.robust
@@ -87,48 +67,30 @@ class Estimator:
 
     def estimate(self, decision: Decision) -> Estimate:
         """Estimate every metric of a decision whose pools are options of the table."""
-        rate, peak = self._context.workload.rate_per_s, self._context.workload.peak_rate_per_s
-        model_of = route(self._score, np.array(decision.routing.thresholds))
-        ttft = np.zeros(len(self._score))
-        tpot = np.zeros(len(self._score))
-        busiest = watts = cost_per_hour = 0.0
-        for index, name in enumerate(decision.routing.models):
-            load = decision.routing.fractions[index] * peak
-            low = 0.0
-            for pool in (pool for pool in decision.pools if pool.model == name):
-                option = self._table.option(pool)
-                state = self._state(option, pool, load)
-                mine = (model_of == index) & (self._deal >= low) & (self._deal < low + pool.weight)
-                ttft[mine] = state.ttft_s * share_of_mean(self._input[mine])
-                tpot[mine] = state.tpot_s
-                low += pool.weight
-                busiest = max(busiest, state.utilisation)
-                watts += state.watts
-                cost_per_hour += pool.replicas * option.price_per_hour
-        output = self._output[np.arange(len(model_of)), model_of]
-        e2e = ttft + tpot * (output - 1.0)
-        metrics = self._latencies({"ttft": ttft, "tpot": tpot, "e2e": e2e, "queue": 0.1 * ttft})
-        tokens_per_s = float(output.mean()) * rate
-        met = self._met({"ttft": ttft, "tpot": tpot, "e2e": e2e})
+        routing, source = decision.routing, self._parts
+        edges = [-np.inf, *routing.thresholds, np.inf]
+        parts = []
+        for index, name in enumerate(routing.models):
+            pools = [pool for pool in decision.pools if pool.model == name]
+            scores = edges[index], edges[index + 1]
+            placed = [(self._table.index[self._table.option(p)], p.replicas) for p in pools]
+            weights = np.array([pool.weight for pool in pools])
+            if pools:
+                parts.append(source.of_pools(scores, placed, weights, routing.fractions[index]))
+        whole = merged(parts)
+        price = sum(self._table.option(p).price_per_hour * p.replicas for p in decision.pools)
+        tokens = max(whole.tokens, 1)
+        met = whole.within_limits / source.requests
+        metrics = self._latencies(whole.latencies)
         metrics |= {
-            "quality": self.judged_quality(decision.routing),
-            "cost_per_hour": cost_per_hour,
-            "cost_per_million_tokens": cost_per_hour / 3600.0 / tokens_per_s * 1e6,
-            "energy_j_per_token": watts / tokens_per_s,
+            "quality": self.judged_quality(routing),
+            "cost_per_hour": price,
+            "cost_per_million_tokens": price / 3600.0 * source.duration_s / tokens * 1e6,
+            "energy_j_per_token": whole.idle_w * source.duration_s / tokens,
             "slo_attainment": met,
-            "goodput_per_s": met * rate,
+            "goodput_per_s": met * self._context.workload.rate_per_s,
         } | self._migration.metrics(decision)
-        return Estimate(metrics, busiest)
-
-    def _state(self, option: Option, pool: Pool, load: float) -> _PoolState:
-        rate = load * pool.weight / pool.replicas
-        steady = option.at_rate(rate)
-        utilisation = rate / option.capacity_per_s
-        card = self._context.supplies[option.gpu].card
-        # Between idle and peak in proportion to the load: a prior, not a prediction.
-        mean = utilisation * self._mean_of_peak
-        watts = pool.gpus * (card.idle_w + (card.peak_w - card.idle_w) * min(mean, 1.0))
-        return _PoolState(steady.ttft_s, steady.tpot_s, utilisation, watts)
+        return Estimate(metrics, whole.utilisation)
 
     def _latencies(self, values: dict[str, Floats]) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -141,20 +103,3 @@ class Estimator:
                     ranked[min(int(quantile * len(ranked)), len(ranked) - 1)]
                 )
         return found
-
-    def _met(self, values: dict[str, Floats]) -> float:
-        met = np.ones(len(self._score), dtype=bool)
-        for latency, limit in self._context.spec.targets.request_limits().items():
-            met &= values[latency] <= limit
-        return float(met.mean())
-
-
-def sample_of(workload: Workload) -> Ints:
-    """Every n-th request, with scores spread as the workload's are."""
-    step = max(len(workload) // SAMPLE, 1)
-    return np.argsort(workload.score, kind="stable")[step // 2 :: step]
-
-
-def share_of_mean(tokens: Floats) -> Floats:
-    """How a request's TTFT compares with its pool's mean: part waiting, part its own prefill."""
-    return 0.3 + 0.7 * tokens / tokens.mean() if len(tokens) else tokens

@@ -31,12 +31,12 @@ __all__ = ["Origin", "drawn_again", "front_trials", "make_plans", "nothing_feasi
 
 @dataclass(frozen=True)
 class Origin:
-    """What plans of one run have in common: spec file, sampler and seed, the router's file."""
+    """What plans of one run have in common: spec file, sampler and seed, the router's folder."""
 
     spec_file: Path
     sampler: str
     seed: int
-    router_file: Path
+    router_folder: Path
     router_hash: str
 
 
@@ -164,7 +164,7 @@ def _plan(
     choices = {choice.name: choice for choice in spec.models}
     routing = trial.decision.routing.model_copy(
         update={
-            "router": os.path.relpath(origin.router_file, folder),
+            "router": os.path.relpath(origin.router_folder, folder),
             "router_hash": origin.router_hash,
             "dial": dial(served),
         }

@@ -39,9 +39,7 @@ _DARING: Final = 0.2
 class LocalSearch:
     """The archive of one problem, and how it grows."""
 
-    def __init__(
-        self, problem: Problem, looker: Looker, guide: LocalSearch | None = None
-    ) -> None:
+    def __init__(self, problem: Problem, looker: Looker, guide: LocalSearch | None = None) -> None:
         self._problem = problem
         self._looker = looker
         self._guide = guide

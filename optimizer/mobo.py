@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from boute.metrics import EXACT
+from boute.optimizer.archive import Looked
 from boute.optimizer.constraints import misses_of
 from boute.optimizer.draft import Draft, decision_of_draft, draft_of
 from boute.optimizer.features import Features
-from boute.optimizer.fidelity.looker import Looker
+from boute.optimizer.fidelity.looker import Looker, latencies_among
 from boute.optimizer.fidelity.part import PartSource
 from boute.optimizer.fidelity.simulated import SimulatedParts
 from boute.optimizer.fidelity.steady import SteadyParts
-from boute.optimizer.local_search import LocalSearch, Looked
+from boute.optimizer.local_search import LocalSearch
 from boute.optimizer.pareto import nondominated
 from boute.optimizer.problem import Problem
 from boute.optimizer.seeds import seeds
@@ -107,7 +108,7 @@ class Mobo:
         """Look at the seeds, and around them."""
         if self._levels:
             return
-        sources: list[PartSource] = [SteadyParts(self._problem)] if self._recipe.formulas else []
+        sources: list[PartSource] = [self._formulas()] if self._recipe.formulas else []
         for longest in self._recipe.windows:
             if not (sources and sources[-1].is_whole):
                 sources.append(SimulatedParts(self._problem, longest))
@@ -119,6 +120,10 @@ class Mobo:
         first = seeds(self._problem, self._seed, self._recipe.placements)
         self._levels[0].look_at(draft_of(decision, self._problem) for decision in first)
         self._work(WORK // 2, np.random.default_rng([self._seed, 0]))
+
+    def _formulas(self) -> SteadyParts:
+        problem = self._problem
+        return SteadyParts(problem.context, problem.table, tuple(latencies_among(problem.wanted)))
 
     def _work(self, work: int, rng: np.random.Generator) -> None:
         """Search on each level, from the formulas to the longest window."""

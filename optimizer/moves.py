@@ -14,9 +14,10 @@ from typing import Final
 
 import numpy as np
 
-from boute.optimizer.draft import Draft, Placed, routing_of
+from boute.optimizer.draft import Draft, routing_of
 from boute.optimizer.encoding import SHARE_STEPS
 from boute.optimizer.inventory import rooms_by_size
+from boute.optimizer.options import Placed
 from boute.optimizer.problem import Problem
 
 __all__ = ["Moves"]
@@ -69,8 +70,8 @@ class Moves:
         other way, and each cut moved a little.
         """
         counts = dict(draft.placed)
-        for index in counts:
-            for gone in {1, counts[index]}:
+        for index, held in counts.items():
+            for gone in {1, held}:
                 yield _with(draft, {index: -gone})
                 for target in self._of_model[self._options[index].model]:
                     if target != index:
@@ -179,9 +180,7 @@ class Moves:
         rest = [(i, n) for i, n in draft.placed if self._options[i].model != model]
         return draft._replace(placed=tuple(sorted([*rest, (target, replicas)])))
 
-    def _borrow_placement(
-        self, draft: Draft, other: Draft, rng: np.random.Generator
-    ) -> Draft:
+    def _borrow_placement(self, draft: Draft, other: Draft, rng: np.random.Generator) -> Draft:
         model = self._options[self._one_held(other, rng)].model
         own = [(i, n) for i, n in draft.placed if self._options[i].model != model]
         theirs = [(i, n) for i, n in other.placed if self._options[i].model == model]

@@ -21,7 +21,11 @@ from boute.performance.replica import Replica
 from boute.performance.steady import Lengths, Steady, capacity, latency_at
 from boute.plan.model import Pool
 
-__all__ = ["ROUNDING", "Option", "OptionTable"]
+__all__ = ["ROUNDING", "Option", "OptionTable", "Placed"]
+
+Placed = tuple[tuple[int, int], ...]
+"""Replicas, at least one, by index of the option in the table; in ascending order."""
+
 
 PIPELINES: Final = (1, 2, 4)
 

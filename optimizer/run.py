@@ -30,7 +30,7 @@ from boute.plan.model import Plan
 from boute.plan.store import save_plan
 from boute.report.study_view import QUANTILES, Progress, StudyView, TrialView
 from boute.routing.apgr import router_report
-from boute.routing.score import fit_router
+from boute.routing.chosen import chosen_router
 from boute.spec.load import load_spec
 from boute.spec.model import Spec
 
@@ -229,15 +229,15 @@ def _write_plans(
     front: list[Trial], problem: Problem, request: Request, settings: Settings
 ) -> list[Plan]:
     folder = make_folder(request.out / "plans")
-    router_file = request.out / "router.npz"
+    router_folder = request.out / "router"
     context = problem.context
-    router = fit_router(context.table, range(len(context.family)))
+    router = chosen_router(context.table, context.spec.quality.router, context.folder)
     origin = Origin(
         spec_file=request.spec_file,
         sampler=settings.sampler,
         seed=settings.seed,
-        router_file=router_file,
-        router_hash=router.save(router_file),
+        router_folder=router_folder,
+        router_hash=router.save(router_folder),
     )
     plans = make_plans(front, problem, origin, folder)
     for plan in plans:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import copy
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+from boute.routing.encoders.encoder import Encoder
+from boute.routing.heads.linear import Linear
+from boute.routing.reference import Reference
+from boute.routing.router import Router
+from boute.routing.spread import Spread
 
 SMALL: dict[str, Any] = {
     "models": ["llama-3.1-8b", "llama-3.1-70b"],
@@ -58,5 +65,22 @@ def small_spec() -> Callable[..., dict[str, Any]]:
 
     def make(**changes: Any) -> dict[str, Any]:
         return copy.deepcopy(SMALL | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def given_router() -> Callable[[Sequence[str]], Router]:
+    """Makes a router of a score that clients give, which stays as it is."""
+
+    def make(models: Sequence[str]) -> Router:
+        count = len(models)
+        flat = Linear(np.zeros((1, count), dtype=np.float32), np.zeros(count))
+        ones, zeros = np.ones(count), np.zeros(count)
+        encoder = Encoder("given", ("score",), np.zeros(1), np.ones(1))
+        spread = Spread(zeros, ones, ones, ones, ones)
+        lines = np.stack([ones, zeros], axis=1)
+        seen = Reference(np.linspace(0.0, 1.0, 101), np.zeros(0, dtype=np.uint64))
+        return Router("lexical", tuple(models), encoder, flat, flat, spread, lines, seen, "0" * 64)
 
     return make

@@ -9,7 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from boute.routing.table import QualityTable
+from boute.routing.training import fit_router
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "boute"
@@ -212,3 +216,14 @@ def test_planning_starts_without_what_serves_or_learns() -> None:
 
 def test_the_numbers_of_a_request_s_path_need_no_torch() -> None:
     assert loaded_by("import boute.routing.router") <= {"numpy"}
+
+
+def test_a_router_scores_with_numpy_alone(tmp_path: Path) -> None:
+    quality = np.tile([[0.0, 1.0], [1.0, 1.0]], (20, 1))
+    text = tuple(f"query {row}" for row in range(40))
+    table = QualityTable("made", ("a", "b"), quality, np.ones((40, 2)), text=text)
+    fit_router(table, [0, 1]).save(tmp_path)
+    load = f"Router.load(Path({str(tmp_path)!r}))"
+    ask = f"router = {load}; router.score(['hi']); router.predict(['hi'])"
+    program = f"from pathlib import Path; from boute.routing.router import Router; {ask}"
+    assert loaded_by(program) == {"numpy"}

@@ -62,6 +62,12 @@ def test_parquet(tmp_path: Path) -> None:
     assert table.place(1) == f"{tmp_path}/t.parquet: row 2"
 
 
+@pytest.mark.parametrize("text", ["{}", "[1]", "[", "[" * 100_000, "[[]]"])
+def test_json_that_is_no_array_of_objects(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match=r"is not (an array of JSON objects|JSON)"):
+        read(tmp_path, "t.json", text)
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_format_holds_the_same(tmp_path: Path, suffix: str) -> None:
     frame = pd.DataFrame({"text": ["one\ntwo", 'a "word", and'], "number": [1, 2]})
@@ -69,11 +75,10 @@ def test_every_format_holds_the_same(tmp_path: Path, suffix: str) -> None:
     if suffix == ".parquet":
         frame.to_parquet(path)
     else:
-        text = (
-            frame.to_csv(index=False)
-            if suffix.startswith(".csv")
-            else "\n".join(json.dumps(row) for row in frame.to_dict("records"))
-        )
+        records = frame.to_dict("records")
+        lines = "\n".join(json.dumps(row) for row in records)
+        whole = {"csv": frame.to_csv(index=False), "json": json.dumps(records)}
+        text = whole.get(suffix.split(".")[1], lines)
         path.write_bytes(gzip.compress(text.encode()) if suffix.endswith("gz") else text.encode())
     table = read_table(path)
     assert table.columns["text"] == ["one\ntwo", 'a "word", and']

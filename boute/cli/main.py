@@ -23,6 +23,7 @@ from boute.cli import (
     optimize,
     plan,
     profile,
+    router,
     serve,
     simulate,
     startup,
@@ -55,6 +56,7 @@ app.command("bench")(bench)
 app.command("emit")(emit)
 app.add_typer(plan.app, name="plan")
 app.add_typer(profile.app, name="profile")
+app.add_typer(router.app, name="router")
 app.add_typer(startup.app, name="startup")
 app.add_typer(keys.app, name="keys")
 app.add_typer(gpus.app, name="gpus")

@@ -129,7 +129,7 @@ def _bring_up(
                 note(line)
 
     cluster.wait(live=fleet.live, limit_s=wait, report=report)
-    header = QUERY_HEADERS.get(fleet.router_kind or "text")
+    header = QUERY_HEADERS.get(fleet.router_takes or "text")
     if header is not None and len(fleet.plan.routing.models) > 1:
         note(
             f"the router of this plan does not read texts: clients send {header}, "

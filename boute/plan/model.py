@@ -50,7 +50,8 @@ class Routing(Document):
     `models` are ordered by cost, cheapest first. A query with score s goes to the first model i
     with s <= thresholds[i], and to the last model when there is none: K models have K - 1
     ascending thresholds. `fractions` is the share of the queries that this gives each model.
-    `router` names the file of the score, relative to the plan, and `router_hash` its SHA-256.
+    `router` names the folder of the router, relative to the plan, and `router_hash` the SHA-256 of
+    its router.json.
     `dial` holds the settings between the cheapest and the best answers that the plan's pools can
     give, quality ascending: what a client chooses from with `model: boute-0.8`.
     """

@@ -2,7 +2,7 @@
 
 Two views of a text: hashed counts of words and word pairs, and a dozen figures of its shape. The
 hash is a polynomial in the characters, the same on every machine and in every process. Changing
-anything here changes what a saved router means: raise `SCHEMA_VERSION` in `boute.routing.router`
+anything here changes what a saved router means: raise `SCHEMA_VERSION` in `boute.routing.store`
 with it.
 
 Every request waits for this, so a text is an array of characters from the start, and no step goes
@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 
 from boute.workload.arrays import Floats, Ints
 
-__all__ = ["BUCKETS", "SHAPE_NAMES", "hashed_ngrams", "shape_features"]
+__all__ = ["BUCKETS", "SHAPE_NAMES", "Grams", "encode_text", "hashed_ngrams", "shape_features"]
+
+Grams = tuple[Ints, Floats]
+"""Ascending buckets of a text's n-grams, and their weights."""
 
 BUCKET_BITS: Final = 13
 BUCKETS: Final = 2**BUCKET_BITS
@@ -62,7 +65,12 @@ class _Words(NamedTuple):
     numbers: int
 
 
-def hashed_ngrams(text: str) -> tuple[Ints, Floats]:
+def encode_text(text: str) -> tuple[Grams, Floats]:
+    """The n-grams of a text, and the figures of its shape [len(SHAPE_NAMES)]."""
+    return hashed_ngrams(text), np.array(_shape(text, _words(text)))
+
+
+def hashed_ngrams(text: str) -> Grams:
     """Buckets of the words and word pairs of a text, and their weights.
 
     Ascending distinct buckets in [0, BUCKETS) and log(1 + count) scaled to a Euclidean length of

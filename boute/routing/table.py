@@ -7,7 +7,7 @@ answer and how long the answer was. Tables come from files, or are sampled from 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,8 @@ class QualityTable:
     `quality` [M, K] is in [0, 1]; `output_tokens` [M, K] is at least 1, and one constant when
     `lengths_known` is false. At least one of `text` [M], `features` [M, F] (named by
     `feature_names`) and `score` [M] (given, not fitted; higher is harder) is there. `dropped`
-    counts the rows left out because a model had no quality.
+    counts the rows left out because a model had no quality; `task` [M] names what kind of query
+    each is, where the table tells.
     """
 
     name: str
@@ -48,6 +49,7 @@ class QualityTable:
     score: Floats | None = None
     lengths_known: bool = True
     dropped: int = 0
+    task: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.quality), len(self.models))
@@ -55,12 +57,29 @@ class QualityTable:
             raise ValueError("quality and output_tokens have a row a query and a column a model")
         if self.text is None and self.features is None and self.score is None:
             raise ValueError("a table has text, features or a score")
-        for values in (self.text, self.features, self.score):
+        for values in (self.text, self.features, self.score, self.task):
             if values is not None and len(values) != shape[0]:
                 raise ValueError("the columns of a table have one length")
 
     def __len__(self) -> int:
         return len(self.quality)
+
+    def take(self, rows: Ints | Sequence[int]) -> QualityTable:
+        """Some of the rows, in this order."""
+        picked = np.asarray(rows, dtype=np.int64)
+
+        def texts(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
+            return None if values is None else tuple(values[row] for row in picked.tolist())
+
+        return replace(
+            self,
+            quality=self.quality[picked],
+            output_tokens=self.output_tokens[picked],
+            text=texts(self.text),
+            features=None if self.features is None else self.features[picked],
+            score=None if self.score is None else self.score[picked],
+            task=texts(self.task),
+        )
 
     def hash(self) -> str:
         """SHA-256 of what a router is fitted on."""

@@ -23,6 +23,8 @@ _DATA_FILES: Final = (
     ("quality", "lengths"),
     ("quality", "texts"),
 )
+# The file that stands for a folder.
+_IN_ROUTER_FOLDERS: Final = {"folder": "router.json", "embedding": "model.safetensors"}
 
 
 def load_spec(path: Path) -> Spec:
@@ -56,13 +58,19 @@ def spec_hash(spec: Spec, folder: Path) -> str:
     )
     for part, key, _, path in _files(data, folder):
         part[key] = sha256_of(read_bytes(path))
+    for part, key, _, path in _router_folders(data, folder):
+        part[key] = sha256_of(read_bytes(path / _IN_ROUTER_FOLDERS[key]))
     return sha256_of(json.dumps(data))
 
 
 def rebase_spec(spec: Spec, folder: Path, target: Path) -> Spec:
     """The same spec with the files that it names written relative to the folder `target`."""
     data = spec.model_dump(exclude_unset=True)
-    for part, key, name, path in [*_files(data, folder), *_weight_folders(data, folder)]:
+    for part, key, name, path in [
+        *_files(data, folder),
+        *_weight_folders(data, folder),
+        *_router_folders(data, folder),
+    ]:
         # A card by its name stays a name.
         if resolve(name, folder) == path:
             # Without links, because `..` out of a linked folder leads elsewhere.
@@ -97,3 +105,10 @@ def _weight_folders(data: dict[str, Any], folder: Path) -> Iterator[tuple[Any, s
         name = part.get("served_by", {}).get("folder")
         if name is not None:
             yield part["served_by"], "folder", name, resolve(name, folder)
+
+
+def _router_folders(data: dict[str, Any], folder: Path) -> Iterator[tuple[Any, str, str, Path]]:
+    part = data["quality"].get("router", {})
+    for key in _IN_ROUTER_FOLDERS:
+        if part.get(key) is not None:
+            yield part, key, part[key], resolve(part[key], folder)

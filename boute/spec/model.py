@@ -18,6 +18,7 @@ __all__ = [
     "LengthDistribution",
     "ModelChoice",
     "Quality",
+    "RouterChoice",
     "RunningPool",
     "Search",
     "ServedBy",
@@ -182,6 +183,26 @@ class WorkloadSource(Document):
         return self
 
 
+class RouterChoice(Document):
+    """The router of the plans: of a kind, trained on the table, or one that is trained already.
+
+    A `folder` (`boute router train`) knows the models of the spec, cheapest first. Plans are then
+    judged on rows of the table that it was not trained on.
+    """
+
+    kind: Literal["lexical", "boosted", "neighbours", "factorisation", "embedding"] = "lexical"
+    embedding: FileName | None = Field(
+        default=None, description="folder of an embedding model, for every kind but lexical"
+    )
+    folder: FileName | None = Field(default=None, description="folder of a trained router")
+
+    @model_validator(mode="after")
+    def _one_router(self) -> RouterChoice:
+        if self.folder is not None and self.model_fields_set & {"kind", "embedding"}:
+            raise ValueError("a folder holds a router of its own kind: give either")
+        return self
+
+
 class Quality(Document):
     """Where answer quality comes from: a table with a row a query, or a preset by name.
 
@@ -204,6 +225,7 @@ class Quality(Document):
     output_unit: Literal["tokens", "chars"] = "tokens"
     chars_per_token: Positive = 4.0
     output_length: Literal["scaled", "table"] = "scaled"
+    router: RouterChoice = RouterChoice()
 
 
 class Targets(Document):

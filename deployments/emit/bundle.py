@@ -22,13 +22,12 @@ from boute.plan.model import Plan, PlannedModel
 from boute.plan.store import plan_text
 from boute.profiles import catalog
 from boute.profiles.gpu import GpuCard
-from boute.routing.router import Router
+from boute.routing.store import HEADER, router_files
 from boute.spec.load import gpu_card, resolve
 
 __all__ = ["Bundle", "make_bundle"]
 
 PLAN: Final = "plan.yaml"
-ROUTER: Final = "router.npz"
 OPTIONS: Final = "serve.yaml"
 KEYS: Final = "keys.yaml"
 
@@ -55,8 +54,8 @@ class Bundle:
 
     def live_in(self, folder: str) -> LiveConfig:
         """The live setting when the files are in `folder`."""
-        router = None if self.live.router_file is None else f"{folder}/{ROUTER}"
-        return self.live.model_copy(update={"router_file": router})
+        router = None if self.live.router_folder is None else folder
+        return self.live.model_copy(update={"router_folder": router})
 
     def secrets(self) -> list[str]:
         """Variables that hold secrets: our keys, Hugging Face's token, and keys of endpoints."""
@@ -88,8 +87,7 @@ def make_bundle(
     cards = _cards(fleet)
     files = _card_files(fleet)
     router = _router(fleet)
-    if router is not None:
-        files[ROUTER] = router
+    files |= router
     if fleet.options.keys_file is not None:
         files[KEYS] = read_bytes(resolve(fleet.options.keys_file, beside))
     plan = _rewritten(fleet, set(files), weights)
@@ -100,7 +98,7 @@ def make_bundle(
     live = live_config(fleet.plan, fleet.folder, keys).model_copy(
         update={**plan_hashes(plan), "routing": plan.routing}
     )
-    identity = sha256_of(live.fleet_hash, files[OPTIONS], files.get(ROUTER, b""))[:10]
+    identity = sha256_of(live.fleet_hash, files[OPTIONS], router.get(HEADER, b""))[:10]
     return Bundle(files, plan, options, live, pool_settings(fleet), cards, identity)
 
 
@@ -135,20 +133,18 @@ def _model_file(name: str) -> str:
     return f"model-{name}.yaml"
 
 
-def _router(fleet: Fleet) -> bytes | None:
-    """The router's file, checked to be the plan's."""
+def _router(fleet: Fleet) -> dict[str, bytes]:
+    """The router's files, checked to be the plan's."""
     routing = fleet.plan.routing
     if routing.router is None:
-        return None
-    path = resolve(routing.router, fleet.folder)
-    Router.load(path, expected_hash=routing.router_hash)
-    return read_bytes(path)
+        return {}
+    return router_files(resolve(routing.router, fleet.folder), expected_hash=routing.router_hash)
 
 
 def _rewritten(fleet: Fleet, files: set[str], weights: Callable[[PlannedModel, Path], str]) -> Plan:
     """The plan with its router, cards and weights named as the cluster finds them."""
     plan = fleet.plan
-    routing = plan.routing.model_copy(update={"router": ROUTER} if ROUTER in files else {})
+    routing = plan.routing.model_copy(update={"router": "."} if HEADER in files else {})
     models = [_with_weights(model, fleet.folder, weights) for model in plan.models]
     gpus = {
         name: supply.model_copy(update={"card": _gpu_file(name)})

@@ -84,7 +84,7 @@ def kuberay(
 def _config_map(bundle: Bundle, name: str) -> dict[str, Any]:
     texts, binaries = {}, {}
     for file, data in sorted(bundle.files.items()):
-        if file.endswith(".yaml"):
+        if file.endswith((".yaml", ".json")):
             texts[file] = data.decode()
         else:
             binaries[file] = base64.b64encode(data).decode()

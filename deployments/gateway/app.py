@@ -72,6 +72,10 @@ class _Others:
         text = self._gateway.metrics.text()
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    async def scores(self, _: Request) -> Response:
+        """Counts of scores, for `boute router drift`."""
+        return JSONResponse(self._gateway.metrics.scores.data())
+
 
 def create_app(gateway: Gateway) -> FastAPI:
     """The app. It needs no lifespan: `gateway.close()` is the owner's to call."""
@@ -94,6 +98,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         Route("/v1/models/{name:path}", others.model),
         Route("/health", others.health),
         Route("/metrics", others.metrics),
+        Route("/metrics/scores", others.scores),
     ]
     return app
 

@@ -139,9 +139,9 @@ class Chooser:
         router = self._router
         if router is None:
             return None
-        if router.kind == "text":
+        if router.takes == "text":
             return None if text is None else float(router.score([text])[0])
-        name = QUERY_HEADERS[router.kind]
+        name = QUERY_HEADERS[router.takes]
         given = headers.get(name.encode())
         if given is None:
             return None

@@ -97,7 +97,7 @@ class Gateway:
     def reconfigure(self, live: LiveConfig) -> None:
         """Route by `live` from now on; requests under way are not touched.
 
-        Raise PlanError for a pool that has no backend, and DataError for a router file that is
+        Raise PlanError for a pool that has no backend, and DataError for a router that is
         missing, damaged or another than the plan's. Then everything stays as it was.
         """
         for pool in live.pools:
@@ -110,8 +110,8 @@ class Gateway:
         if not any(pool.model in live.routing.models for pool in live.pools):
             raise PlanError("no model of the routing has a pool", where="pools")
         router = None
-        if live.router_file is not None:
-            path = Path(live.router_file)
+        if live.router_folder is not None:
+            path = Path(live.router_folder)
             router = Router.load(path, expected_hash=live.routing.router_hash)
         self.metrics.reconfigure(live)
         self._state = State(live, Chooser(live, router), time.time())

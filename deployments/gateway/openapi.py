@@ -109,6 +109,7 @@ def document() -> dict[str, Any]:
                 [],
                 security=[],
             ),
+            "/metrics/scores": _get("Scores, counted in bins.", _object(), [], security=[]),
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},

@@ -10,9 +10,10 @@ import numpy as np
 from boute.metrics import LATENCIES, latency_metric
 from boute.migration import Migration
 from boute.optimizer.constraints import instability
-from boute.optimizer.draft import Draft, Placed, routing_of
+from boute.optimizer.draft import Draft, routing_of
 from boute.optimizer.fidelity.part import Part, PartKey, PartSource
 from boute.optimizer.near import kind_of_option
+from boute.optimizer.options import Placed
 from boute.optimizer.problem import Problem
 from boute.plan.model import Routing
 from boute.statistics import statistic

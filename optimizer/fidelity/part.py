@@ -1,4 +1,4 @@
-"""What becomes of one model's queries on its own pools: the part of a plan that nothing else changes.
+"""What becomes of one model's queries on its own pools, a part of a plan that nothing else changes.
 
 Two plans that differ in the pools of one model share the parts of all others, so a part is worked
 out once and remembered.
@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from boute.optimizer.draft import Placed
+from boute.optimizer.options import Placed
 from boute.workload.arrays import Floats
 
 __all__ = ["Part", "PartKey", "PartSource", "merged"]

@@ -8,18 +8,22 @@ within a stretch and preemptions are left to the simulator.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from boute.optimizer.estimate import GOLDEN, sample_of, share_of_mean
-from boute.optimizer.fidelity.looker import latencies_among
+from boute.context import Context
 from boute.optimizer.fidelity.part import Part, PartKey, merged
-from boute.optimizer.problem import Problem
-from boute.workload.arrays import Floats, Ints
+from boute.optimizer.options import OptionTable
+from boute.workload.arrays import Floats, Ints, Workload
 
 __all__ = ["SteadyParts"]
 
+# Requests whose latencies are estimated: enough for a P99 to mean something.
+SAMPLE: Final = 512
+
+_GOLDEN: Final = 0.6180339887498949
 _POOL: Final = 60  # work of a pool, in microseconds
 
 # A stretch is longer than most requests take to be scheduled, and there are not too many of them.
@@ -40,17 +44,18 @@ class _Curve(NamedTuple):
 class SteadyParts:
     """The estimate in parts; never exact."""
 
-    def __init__(self, problem: Problem) -> None:
-        self._options = problem.table.options
-        self._supplies = problem.context.supplies
-        self._limits = problem.context.spec.targets.request_limits()
-        self._wanted = tuple(latencies_among(problem.wanted))
-        workload = problem.context.workload
-        chosen = sample_of(workload)
+    def __init__(self, context: Context, table: OptionTable, latencies: Sequence[str]) -> None:
+        self._options = table.options
+        self._supplies = context.supplies
+        self._limits = context.spec.targets.request_limits()
+        self._wanted = tuple(latencies)
+        workload = context.workload
+        chosen = _sample_of(workload)
         self._score = workload.score[chosen]
         self._input = workload.input_tokens[chosen].astype(np.float64)
         self._output = workload.output_tokens[chosen]
-        self._deal = (np.arange(len(chosen)) * GOLDEN) % 1.0
+        # A low-discrepancy sequence deals the sample out to pools in proportion to their weights.
+        self._deal = (np.arange(len(chosen)) * _GOLDEN) % 1.0
         self._rate_per_s = workload.rate_per_s
         self._peak_of_mean = workload.peak_rate_per_s / workload.rate_per_s
         count = int(min(max(workload.duration_s / _STRETCH_S, 1.0), _MOST_STRETCHES))
@@ -67,25 +72,40 @@ class SteadyParts:
     def part(self, key: PartKey, share: float) -> tuple[Part, int]:
         """A part and the work that it took."""
         carried = np.array([n * self._options[i].goodput_per_s for i, n in key.placed])
-        edges = np.concatenate([[0.0], np.cumsum(carried / carried.sum())])
-        mine = (self._score > key.above) & (self._score <= key.up_to)
+        part = self.of_pools((key.above, key.up_to), key.placed, carried / carried.sum(), share)
+        return part, _POOL * len(key.placed)
+
+    def of_pools(
+        self,
+        scores: tuple[float, float],
+        placed: Sequence[tuple[int, int]],
+        weights: Floats,
+        share: float,
+    ) -> Part:
+        """The part of a model that takes the queries between two scores, the lower left out.
+
+        `placed` are replicas by option, one entry a pool, `weights` the shares of the model's
+        queries that they take, `share` that of all queries in the workload.
+        """
+        edges = np.concatenate([[0.0], np.cumsum(weights)])
+        mine = (self._score > scores[0]) & (self._score <= scores[1])
         parts = []
-        for place, (index, replicas) in enumerate(key.placed):
+        for place, (index, replicas) in enumerate(placed):
             low, high = edges[place], edges[place + 1]
             own = np.flatnonzero(mine & (self._deal >= low) & (self._deal < high))
             load = share * self._rate_per_s * (high - low) / replicas
             parts.append(self._pool(index, replicas, load, own))
-        return merged(parts), _POOL * len(parts)
+        return merged(parts)
 
     def _pool(self, index: int, replicas: int, load: float, own: Ints) -> Part:
         option = self._options[index]
         curve = self._curve(index)
         utilisation = load / option.capacity_per_s
-        offered = utilisation * self._busy
+        offered = np.asarray(utilisation * self._busy, dtype=np.float64)
         waits_s = _fluid_waits(offered - 1.0) * self._stretch_s
         then = self._stretch[own]
         level = np.minimum(offered, _LEVELS[-1])[then]
-        ttft = np.interp(level, _LEVELS, curve.ttft_s) * share_of_mean(self._input[own])
+        ttft = np.interp(level, _LEVELS, curve.ttft_s) * _share_of_mean(self._input[own])
         ttft += waits_s[then]
         tpot = np.interp(level, _LEVELS, curve.tpot_s)
         card = self._supplies[option.gpu].card
@@ -122,7 +142,19 @@ class SteadyParts:
         return self._curves[index]
 
 
+def _sample_of(workload: Workload) -> Ints:
+    """Every n-th request, with scores spread as the workload's are."""
+    step = max(len(workload) // SAMPLE, 1)
+    return np.argsort(workload.score, kind="stable")[step // 2 :: step]
+
+
+def _share_of_mean(tokens: Floats) -> Floats:
+    """How a request's TTFT compares with its pool's mean: part waiting, part its own prefill."""
+    return 0.3 + 0.7 * tokens / tokens.mean() if len(tokens) else tokens
+
+
 def _fluid_waits(excess: Floats) -> Floats:
     """Backlog at the end of each stretch, in stretches of work, of what comes in excess [n]."""
-    level = np.cumsum(excess)
-    return level - np.minimum(np.minimum.accumulate(level), 0.0)
+    level: Floats = np.cumsum(excess)
+    waits: Floats = level - np.minimum(np.minimum.accumulate(level), 0.0)
+    return waits

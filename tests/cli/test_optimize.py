@@ -53,7 +53,7 @@ def trials(study: Path) -> int:
 def test_leaves_a_front_plans_a_picture_and_a_report(optimized: Any) -> None:
     out = optimized[0] / "out"
     assert {path.name for path in out.iterdir()} == {
-        *("front.csv", "front.json", "front.png", "plans", "report.html", "router.npz"),
+        *("front.csv", "front.json", "front.png", "plans", "report.html", "router"),
         "study.db",
     }
     front = json.loads((out / "front.json").read_text())

@@ -65,7 +65,7 @@ def test_plans_tell_what_was_tried_and_of_each_other(
     context: Context, trials: list[Trial], tmp_path: Path
 ) -> None:
     front = front_trials(trials)
-    origin = Origin(tmp_path / "boute.yaml", "sobol", 7, tmp_path / "out" / "router.npz", "hash")
+    origin = Origin(tmp_path / "boute.yaml", "sobol", 7, tmp_path / "out" / "router", "hash")
     plans = make_plans(front, Problem(context), origin, tmp_path / "out" / "plans")
     assert [plan.name for plan in plans] == [f"plan-{n:02d}" for n in range(1, len(front) + 1)]
     for plan, trial in zip(plans, front, strict=True):
@@ -73,7 +73,7 @@ def test_plans_tell_what_was_tried_and_of_each_other(
         assert plan.pools == list(trial.decision.pools)
         assert plan.predicted == trial.outcome
         assert {model.name for model in plan.models} == {pool.model for pool in plan.pools}
-        assert plan.routing.router == "../router.npz"
+        assert plan.routing.router == "../router"
         assert plan.source.spec == "../../boute.yaml"
         assert plan.source.spec_hash == context.spec_hash
         assert len(plan.alternatives) == len(plans) - 1

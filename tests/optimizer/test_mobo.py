@@ -1,4 +1,4 @@
-"""What is particular to MOBO: how many trials it learns from."""
+"""What is particular to the default search: exact looks, learning where they are not, recipes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,38 @@ import numpy as np
 import pytest
 
 from boute.optimizer import mobo
-from boute.optimizer.mobo import Mobo
-from boute.optimizer.pareto import nondominated
+from boute.optimizer.mobo import Mobo, Recipe
+from boute.optimizer.pareto import hypervolume, nondominated
 from boute.optimizer.problem import Problem
 from boute.optimizer.sobol_points import sobol_points
 from boute.optimizer.trial import Trial
 
+Tried = Callable[..., list[Trial]]
+
+# A window far shorter than the workload of the small problem, so that looks are not exact.
+SHORT = Recipe(windows=(60,))
+
+
+def searched(
+    problem: Problem, tried: Tried, recipe: Recipe, batches: int = 4
+) -> tuple[Mobo, list[Trial]]:
+    sampler, told = Mobo(problem, 3, recipe), []
+    for _ in range(batches):
+        trials = tried(problem, points=list(sampler.ask(8)))
+        sampler.tell(trials)
+        told += trials
+    return sampler, told
+
 
 def test_of_many_trials_it_learns_from_the_front_and_the_newest(
-    problem: Problem, tried: Callable[..., list[Trial]], monkeypatch: pytest.MonkeyPatch
+    problem: Problem, tried: Tried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points = sobol_points(problem.encoding.dimensions, 64, 5)
     trials = [trial for trial in tried(problem, points=points) if trial.decision is not None]
-    sampler = Mobo(problem, 0)
+    sampler = Mobo(problem, 0, SHORT)
     sampler.tell(trials)
     keys = [trial.decision.key for trial in trials if trial.decision is not None]
-    assert list(sampler._lessons()) == list(dict.fromkeys(keys))
+    assert learned(sampler) == list(dict.fromkeys(keys))
 
     good = [trial for trial in trials if trial.feasible]
     kept = nondominated(np.array([trial.values for trial in good]))
@@ -33,8 +49,60 @@ def test_of_many_trials_it_learns_from_the_front_and_the_newest(
         if keep and trial.decision is not None
     }
     monkeypatch.setattr(mobo, "LESSONS", len(front) + 2)
-    lessons = sampler._lessons()
-    assert front <= set(lessons)
-    assert len(lessons) == len(front) + 2
-    assert keys[-1] in lessons
+    assert front <= set(learned(sampler))
+    assert len(learned(sampler)) == len(front) + 2
+    assert keys[-1] in learned(sampler)
     assert sampler.ask(2)
+
+
+def learned(sampler: Mobo) -> list[str]:
+    lessons = [trial.decision for trial in sampler._lessons()]
+    return [decision.key for decision in lessons if decision is not None]
+
+
+def test_where_looks_are_exact_every_plan_asked_for_adds_to_the_front(
+    problem: Problem, tried: Tried
+) -> None:
+    """What a look promised is what the evaluation finds."""
+    sampler, front = Mobo(problem, 3), np.empty((0, len(problem.objectives)))
+    for _ in range(6):
+        trials = tried(problem, points=list(sampler.ask(8)))
+        for trial in trials:
+            assert trial.feasible
+            added = np.vstack([front, [trial.values]])
+            assert hypervolume(added) > hypervolume(front)
+            front = added
+        sampler.tell(trials)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        SHORT,
+        Recipe(windows=(60,), surrogate=False),
+        Recipe(windows=(60, 120)),
+        Recipe(formulas=False),
+        Recipe(placements=False, guide=False),
+        Recipe(local_search=False),
+        Recipe(windows=()),
+    ],
+    ids=str,
+)
+def test_every_recipe_searches(problem: Problem, tried: Tried, recipe: Recipe) -> None:
+    """Parts can be left out; the search is worse then, but sound, and repeats itself."""
+    _, told = searched(problem, tried, recipe, batches=3)
+    keys = [trial.decision.key for trial in told if trial.decision is not None]
+    assert len(keys) == len(set(keys)) > 4
+    assert any(trial.feasible for trial in told)
+    _, again = searched(problem, tried, recipe, batches=3)
+    assert [trial.point for trial in again] == [trial.point for trial in told]
+
+
+def test_it_is_better_than_its_seeds(problem: Problem, tried: Tried) -> None:
+    _, with_search = searched(problem, tried, Recipe())
+    _, without = searched(problem, tried, Recipe(local_search=False))
+    assert volume(with_search) > volume(without)
+
+
+def volume(trials: list[Trial]) -> float:
+    return hypervolume(np.array([trial.values for trial in trials if trial.feasible]))

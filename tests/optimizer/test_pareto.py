@@ -77,12 +77,29 @@ def test_nothing_dominates_nothing() -> None:
 @given(fronts(), st.integers(1, 5))
 def test_spread_keeps_its_promise_to_the_best_choice(points: Floats, count: int) -> None:
     chosen = spread(points, count)
-    assert len(chosen) == len(set(chosen)) == min(count, len(points))
+    assert len(chosen) == len(set(chosen)) <= min(count, len(points))
+    if len(chosen) < count:  # what is left adds nothing
+        assert hypervolume(points[chosen]) == pytest.approx(hypervolume(points), abs=1e-12)
     best = max(
         plain_hypervolume(points[list(subset)])
-        for subset in itertools.combinations(range(len(points)), len(chosen))
+        for subset in itertools.combinations(range(len(points)), min(count, len(points)))
     )
     assert hypervolume(points[chosen]) >= (1.0 - 1.0 / np.e) * best - 1e-12
+
+
+@given(fronts(), fronts(), st.integers(1, 5))
+def test_spread_on_a_base_takes_the_largest_gain_at_each_step(
+    points: Floats, base: Floats, count: int
+) -> None:
+    """As the plain greedy choice does, which looks at every point again at each step."""
+    if base.shape[1] != points.shape[1]:
+        return
+    front = base
+    for index in spread(points, count, base):
+        gains = [hypervolume(np.vstack([front, [point]])) for point in points]
+        assert gains[index] == pytest.approx(max(gains), abs=1e-12)
+        assert gains[index] > hypervolume(front)
+        front = np.vstack([front, points[index : index + 1]])
 
 
 def test_spread_begins_with_the_point_that_dominates_most() -> None:

@@ -65,7 +65,13 @@ def test_it_leaves_plans_tables_picture_and_report(spec_file: Path, tmp_path: Pa
         Request(spec_file, out, sampler="sobol", evaluations=10, seed=3), steps.append
     )
     assert len(steps) == result.view.evaluations == 10
-    assert {"front.csv", "front.json", "front.png", "report.html", "router.npz"} <= files_of(out)
+    assert {
+        "front.csv",
+        "front.json",
+        "front.png",
+        "report.html",
+        "router/router.json",
+    } <= files_of(out)
     names = sorted(path.stem for path in (out / "plans").glob("*.yaml"))
     assert names == sorted(plan.name for plan in result.plans)
     assert len(front_of(out).splitlines()) == len(result.plans) + 1

@@ -92,8 +92,8 @@ def check_decision(decision: Decision, problem: Problem) -> None:
 
 
 def has_ended(name: str, sampler: Sampler) -> bool:
-    """Whether a list is through: it then asks for nothing."""
-    return name in LISTS and not sampler.ask(1)
+    """Whether a list is through, or nothing more is expected: it then asks for nothing."""
+    return name in {*LISTS, "mobo"} and not sampler.ask(1)
 
 
 def identity(problem: Problem, candidates: Sequence[Candidate]) -> list[object]:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from boute.routing.apgr import router_report
-from boute.routing.score import held_out_scores
 from boute.routing.table import QualityTable, load_quality_table
+from boute.routing.training import held_out_scores
 from boute.spec.model import ModelChoice, Quality
 
 ZEROEVAL = Path(__file__).parents[2].parent / "shared/data/zeroeval"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from boute.deployments.emit.write import EmitOptions, Target, emit
@@ -18,26 +17,19 @@ EXAMPLE = Path(__file__).parents[2] / "plan" / "example.yaml"
 
 
 @pytest.fixture
-def plan_file(tmp_path: Path) -> Callable[..., Path]:
+def plan_file(
+    tmp_path: Path, given_router: Callable[[Sequence[str]], Router]
+) -> Callable[..., Path]:
     """Saves the example plan, its weights from Hugging Face, changed by a function."""
 
     def save(change: Callable[[dict[str, Any]], None] = lambda data: None) -> Path:
         plan = load_plan(EXAMPLE)
         folder = tmp_path / "plans"
         folder.mkdir(exist_ok=True)
-        router = Router(
-            kind="given",
-            models=tuple(plan.routing.models),
-            feature_names=("score",),
-            mean=np.zeros(1),
-            scale=np.ones(1),
-            weights=np.zeros(1),
-            intercept=0.0,
-            data_hash="",
-        )
+        router = given_router(tuple(plan.routing.models))
         data = plan.model_dump(mode="json", exclude_none=True)
-        data["routing"]["router"] = "../given.npz"
-        data["routing"]["router_hash"] = router.save(tmp_path / "given.npz")
+        data["routing"]["router"] = "../given"
+        data["routing"]["router_hash"] = router.save(tmp_path / "given")
         for model in data["models"]:
             model["huggingface_id"] = f"somebody/{model['name']}"
         change(data)

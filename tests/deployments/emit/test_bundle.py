@@ -53,7 +53,8 @@ def test_the_files_need_nothing_but_each_other(
     monkeypatch.delenv("BOUTE_CARDS")
     shutil.rmtree(tmp_path / "plans")
     shutil.rmtree(tmp_path / "cards")
-    for name in ("given.npz", "keys.yaml", "serve.yaml"):
+    shutil.rmtree(tmp_path / "given")
+    for name in ("keys.yaml", "serve.yaml"):
         (tmp_path / name).unlink()
     fleet = load_fleet(bundle.arguments(folder))
     assert fleet.options.port == 9000
@@ -107,7 +108,7 @@ def test_another_router_than_the_plan_s_is_refused(
     plan_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     plan = plan_file()
-    (tmp_path / "given.npz").write_bytes(b"")
+    (tmp_path / "given" / "router.json").write_bytes(b"")
     with pytest.raises(DataError, match="not the router that the plan was made with"):
         bundle_of(plan)
 

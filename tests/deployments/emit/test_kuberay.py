@@ -117,9 +117,9 @@ def test_the_pods_have_what_the_application_is_built_from(
 ) -> None:
     config_map, service = manifest(plan_file())
     files = {*config_map["data"], *config_map["binaryData"]}
-    assert files == {"plan.yaml", "serve.yaml", "router.npz"}
-    router = base64.b64decode(config_map["binaryData"]["router.npz"])
-    assert router == (tmp_path / "given.npz").read_bytes()
+    assert files == {"plan.yaml", "serve.yaml", "router.json", "arrays.npz"}
+    router = base64.b64decode(config_map["binaryData"]["arrays.npz"])
+    assert router == (tmp_path / "given" / "arrays.npz").read_bytes()
     cluster = service["spec"]["rayClusterConfig"]
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         spec = group["template"]["spec"]

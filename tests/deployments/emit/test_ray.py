@@ -54,7 +54,7 @@ def test_a_cluster_may_have_the_files_elsewhere(
     arguments = config["applications"][0]["args"]
     live = config["applications"][0]["deployments"][0]["user_config"]
     assert arguments["plan"].startswith("/mnt/shared/plan-")
-    assert live["router_file"] == arguments["plan"].replace("plan.yaml", "router.npz")
+    assert live["router_folder"] == arguments["plan"].removesuffix("/plan.yaml")
 
 
 def test_the_same_plan_gives_the_same_bytes(plan_file: Callable[..., Path], emitted: Any) -> None:

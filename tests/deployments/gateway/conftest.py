@@ -9,13 +9,12 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 import uvicorn
 
@@ -103,7 +102,9 @@ def pool() -> type[Pool]:
 
 
 @pytest.fixture
-def live(tmp_path: Path) -> Callable[..., LiveConfig]:
+def live(
+    tmp_path: Path, given_router: Callable[[Sequence[str]], Router]
+) -> Callable[..., LiveConfig]:
     """Three models, the middle one with two pools, routed by a score that clients give."""
 
     def make(**changes: Any) -> LiveConfig:
@@ -113,15 +114,14 @@ def live(tmp_path: Path) -> Callable[..., LiveConfig]:
             "mid-b": ("mid", 0.25),
             "big-a": ("big", 1.0),
         }
-        ones, zeros = np.ones(1), np.zeros(1)
-        router = Router("given", ("small", "mid", "big"), ("score",), zeros, ones, zeros, 0.0, "x")
-        path = tmp_path / "router.npz"
+        folder = tmp_path / "router"
+        router = given_router(("small", "mid", "big"))
         routing: dict[str, Any] = {
             "models": ["small", "mid", "big"],
             "fractions": [0.5, 0.3, 0.2],
             "thresholds": [0.4, 0.8],
-            "router": "router.npz",
-            "router_hash": router.save(path),
+            "router": "router",
+            "router_hash": router.save(folder),
             "dial": [
                 {"quality": 0.5, "thresholds": [1.0, 1.0]},
                 {"quality": 0.7, "thresholds": [0.4, 0.8]},
@@ -133,7 +133,7 @@ def live(tmp_path: Path) -> Callable[..., LiveConfig]:
             "plan_hash": "0" * 64,
             "fleet_hash": "0" * 64,
             "routing": routing,
-            "router_file": str(path),
+            "router_folder": str(folder),
             "pools": [
                 {"name": name, "model": model, "weight": weight, "gpu": "l4", "price_per_hour": 1.0}
                 for name, (model, weight) in weights.items()

@@ -43,6 +43,8 @@ def test_health_and_metrics_need_no_key(
     metrics = client.get("/metrics")
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'boute_quality_estimate{plan="plan-04",replica=""} 0.7' in metrics.text
+    (plan,) = client.get("/metrics/scores").json()["plans"]
+    assert (plan["plan"], sum(plan["counts"])) == ("plan-04", 0)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +77,7 @@ def test_the_document_is_served_and_names_every_path(serve: Callable[..., Any]) 
         "/v1/models/{name}",
         "/health",
         "/metrics",
+        "/metrics/scores",
     }
 
 

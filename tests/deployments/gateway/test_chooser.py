@@ -14,9 +14,10 @@ from boute.deployments.gateway.bodies import Query
 from boute.deployments.gateway.chooser import MAX_ATTEMPTS, Chooser
 from boute.deployments.gateway.errors import RequestError
 from boute.deployments.options import KeyLimits
-from boute.routing.features import BUCKETS, SHAPE_NAMES
 from boute.routing.router import Router
+from boute.routing.table import QualityTable
 from boute.routing.thresholds import route
+from boute.routing.training import fit_router
 
 scores = st.floats(0, 1)
 shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -34,7 +35,7 @@ def score(value: float) -> dict[bytes, bytes]:
 def chooser(live: Callable[..., Any]) -> Callable[..., Chooser]:
     def make(**changes: Any) -> Chooser:
         config = live(**changes)
-        return Chooser(config, Router.load(Path(config.router_file)))
+        return Chooser(config, Router.load(Path(config.router_folder)))
 
     return make
 
@@ -47,7 +48,7 @@ def test_models_are_chosen_as_the_planner_routes(
     config = live()
     routing = config.routing.model_copy(update={"thresholds": thresholds})
     made = Chooser(
-        config.model_copy(update={"routing": routing}), Router.load(Path(config.router_file))
+        config.model_copy(update={"routing": routing}), Router.load(Path(config.router_folder))
     )
     given_scores = data.draw(st.lists(scores | st.sampled_from(thresholds), min_size=1))
     planned = [config.routing.models[index] for index in route(np.array(given_scores), thresholds)]
@@ -149,8 +150,8 @@ def test_malformed_scores(chooser: Callable[..., Chooser], given: bytes) -> None
 
 
 def test_features_are_scored_in_their_order(live: Callable[..., Any]) -> None:
-    weights = np.array([1.0, -1.0])
-    router = Router("features", ("a",), ("f", "g"), np.zeros(2), np.ones(2), weights, 0.0, "x")
+    table = _table(features=np.random.default_rng(0).random((60, 2)), feature_names=("f", "g"))
+    router = fit_router(table, [0, 1, 2])
     made = Chooser(live(), router)
     choice = made.choose(query(), {b"x-boute-features": b"2, -1.5"}, None)
     assert choice.score == router.score(np.array([[2.0, -1.5]]))[0]
@@ -160,21 +161,28 @@ def test_features_are_scored_in_their_order(live: Callable[..., Any]) -> None:
 
 
 def test_texts_are_scored_by_what_they_say(live: Callable[..., Any]) -> None:
-    size = len(SHAPE_NAMES)
-    weights = np.zeros(BUCKETS + size)
-    weights[BUCKETS] = 1.0
-    router = Router("text", ("a",), SHAPE_NAMES, np.zeros(size), np.ones(size), weights, -3.0, "x")
-    made = Chooser(live(), router)
+    router = fit_router(_table(text=("hi", "hard " * 100) * 30), [0, 1, 2])
+    easy, hard = router.score(["hi", "hard " * 100])
+    routing = live().routing.model_copy(update={"thresholds": [(easy + hard) / 2, 1.0]})
+    made = Chooser(live(routing=routing), router)
     assert made.choose(query(text="hi"), score(1.0), None).model == "small"
     assert made.choose(query(text="hard " * 100), {}, None).model == "mid"
     assert made.choose(query(text=None), {}, None).score is None
     assert made.choose(query(text=""), {}, None).score == router.score([""])[0]
 
 
+def _table(**queries: Any) -> QualityTable:
+    """Sixty queries, of which the small model answers every other."""
+    quality = np.ones((60, 3))
+    quality[1::2, 0] = 0.0
+    models = ("small", "mid", "big")
+    return QualityTable("made", models, quality, output_tokens=np.ones((60, 3)), **queries)
+
+
 def test_one_model_needs_no_score(live: Callable[..., Any]) -> None:
     routing = {"models": ["small"], "fractions": [1.0], "thresholds": []}
     pools = [pool for pool in live().pools if pool.model == "small"]
-    made = Chooser(live(routing=routing, pools=pools, router_file=None), None)
+    made = Chooser(live(routing=routing, pools=pools, router_folder=None), None)
     choice = made.choose(query(), {}, None)
     assert (choice.model, choice.score) == ("small", None)
 

@@ -37,7 +37,7 @@ def test_a_setting_that_cannot_be_had_leaves_the_old_one(
     wrong: list[tuple[dict[str, Any], type[BouteError]]] = [
         ({"pools": [*config.pools, strange]}, PlanError),
         ({"pools": []}, PlanError),
-        ({"router_file": str(tmp_path / "none.npz")}, DataError),
+        ({"router_folder": str(tmp_path / "none")}, DataError),
         ({"routing": other}, DataError),
     ]
     for change, kind in wrong:

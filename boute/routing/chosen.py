@@ -1,0 +1,74 @@
+"""The router that a spec asks for: what plans are judged by, and what they are served with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from boute.errors import DataError
+from boute.routing.evaluation.seen import seen_before
+from boute.routing.router import Router
+from boute.routing.table import MINIMUM_ROWS, QualityTable
+from boute.routing.training import Recipe, fit_router, held_out_scores, sampled
+from boute.spec.load import resolve
+from boute.spec.model import RouterChoice
+from boute.workload.arrays import Floats
+
+__all__ = ["chosen_router", "judged_rows"]
+
+
+def judged_rows(
+    table: QualityTable, choice: RouterChoice, folder: Path, seed: int
+) -> tuple[QualityTable, Floats]:
+    """The rows that plans are judged on, and their scores [M], none from a fit that saw its query.
+
+    The columns of the table are in cost order; files are relative to `folder`. Raise DataError or
+    InputError for a router or an embedding model that cannot be used.
+    """
+    if choice.folder is None:
+        table = sampled(table, seed)
+        recipe = _recipe(choice, folder)
+        return table, held_out_scores(table, range(len(table.models)), seed, recipe)
+    router = _load(table, choice.folder, folder)
+    assert table.text is not None
+    unseen = np.flatnonzero(~seen_before(table.text, router.reference.texts))
+    if len(unseen) < MINIMUM_ROWS:
+        raise DataError(
+            f"was trained on all but {len(unseen)} rows of the quality table",
+            where=f"quality.router.folder {choice.folder}",
+            mend="give a table that it has not seen, or quality.router.kind to train on this one",
+        )
+    rest = table.take(unseen)
+    return rest, router.score(rest.text or ())
+
+
+def chosen_router(table: QualityTable, choice: RouterChoice, folder: Path) -> Router:
+    """The router that is served: the one named, or one fitted on all rows of the table."""
+    if choice.folder is not None:
+        return _load(table, choice.folder, folder)
+    return fit_router(table, range(len(table.models)), _recipe(choice, folder))
+
+
+def _recipe(choice: RouterChoice, folder: Path) -> Recipe:
+    model = choice.embedding
+    return Recipe(choice.kind, None if model is None else resolve(model, folder))
+
+
+def _load(table: QualityTable, name: str, folder: Path) -> Router:
+    router = Router.load(resolve(name, folder))
+    where = f"quality.router.folder {name}"
+    if router.models != table.models:
+        raise DataError(
+            f"routes between {', '.join(router.models)}, and the spec between "
+            f"{', '.join(table.models)}, cheapest first",
+            where=where,
+            mend="train one with --models in that order",
+        )
+    if router.takes != "text" or table.text is None:
+        raise DataError(
+            "needs texts, and so does the quality table with it",
+            where=where,
+            mend="name the column with quality.query, or leave the folder out",
+        )
+    return router

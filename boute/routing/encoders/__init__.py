@@ -1,0 +1,1 @@
+"""Queries as arrays: what each kind of router sees of a text, or of numbers given instead."""
