@@ -17,13 +17,15 @@ import numpy as np
 from boute.errors import InfeasibleError, InputError, SpecError
 from boute.performance.measured import MeasuredEntry, ReplicaKey, load_measured
 from boute.performance.memory import WEIGHT_BYTES
+from boute.plan.migration import running_pools
+from boute.plan.store import load_plan
 from boute.profiles.catalog import load_model
 from boute.profiles.gpu import GpuCard
 from boute.profiles.model import ModelCard
 from boute.routing.chosen import judged_rows
 from boute.routing.table import QualityTable, load_quality_table
 from boute.spec.load import gpu_card, resolve, spec_hash
-from boute.spec.model import GpuSupply, ModelChoice, Spec
+from boute.spec.model import GpuSupply, ModelChoice, RunningPool, Spec
 from boute.spec.prices import gpu_price
 from boute.workload.arrays import Floats, Trace, Workload
 from boute.workload.pairing import longest_possible, pair
@@ -68,7 +70,8 @@ class Context:
     `family` [K] is in cost order, and so are the columns of `quality` [M, K] and
     `workload.output_tokens`; `score` [M] is held out, row by row. `trace` is what `workload` was
     paired from. `max_model_len` is the longest request in tokens unless the spec sets it.
-    `measured` are the entries of all files of measured step times.
+    `measured` are the entries of all files of measured step times. Where the spec names the plan
+    that runs, `spec.current` here holds its pools: a plan of the study needs no other file of one.
     """
 
     spec: Spec
@@ -83,6 +86,11 @@ class Context:
     score: Floats
     max_model_len: int
     measured: tuple[MeasuredEntry, ...] = ()
+
+    @property
+    def current(self) -> list[RunningPool] | None:
+        """What runs now, if that is known."""
+        return self.spec.current if isinstance(self.spec.current, list) else None
 
     @property
     def model_names(self) -> tuple[str, ...]:
@@ -108,11 +116,13 @@ def prepare(spec: Spec, folder: Path, *, where: str = "boute.yaml") -> Context:
 
 
 def _prepare(spec: Spec, folder: Path) -> Context:
+    spec = _with_current(spec, folder)
     family = _family(spec, folder)
     names = tuple(member.name for member in family)
     supplies = tuple(_supply(name, gpu, folder) for name, gpu in spec.gpus.items() if gpu.count)
     if not supplies:
         raise SpecError("every count is 0", where="gpus", mend="give at least one GPU")
+    _require_starts(spec, supplies)
     seed = spec.workload.seed
     trace = load_trace(spec.workload, folder, seed)
     table = load_quality_table(spec.quality, [member.choice for member in family], folder)
@@ -154,6 +164,32 @@ def located(place: str) -> Iterator[None]:
             raise
         where = f"{place}: {error.where}" if error.where else place
         raise type(error)(error.problem, where=where, mend=error.mend) from None
+
+
+def _with_current(spec: Spec, folder: Path) -> Spec:
+    """The spec with the pools that run instead of the file of their plan."""
+    if isinstance(spec.current, str):
+        plan = load_plan(resolve(spec.current, folder))
+        return spec.model_copy(update={"current": running_pools(plan)})
+    if spec.current is None and (keys := spec.migration_keys()):
+        raise SpecError(
+            "it is not known what runs now",
+            where=keys[0],
+            mend="name the plan that runs under current, or give it with --from",
+        )
+    return spec
+
+
+def _require_starts(spec: Spec, supplies: tuple[Supply, ...]) -> None:
+    """Raise SpecError where times of starts are asked for and nothing is known of them."""
+    asks = spec.targets.migration_max_s is not None or "migration_s" in spec.objectives
+    unknown = [supply.name for supply in supplies if supply.card.vendor == "cpu"]
+    if asks and unknown:
+        raise SpecError(
+            f"migration_s is asked for, and nothing is known of starts on {unknown[0]}",
+            where=f"gpus.{unknown[0]}",
+            mend="limit or trade off moved_gpus instead",
+        )
 
 
 def _family(spec: Spec, folder: Path) -> tuple[FamilyMember, ...]:

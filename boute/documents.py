@@ -283,8 +283,8 @@ def _fields_at(path: Key, kind: type[BaseModel]) -> list[str]:
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
     if "$ref" in node:
         return _resolve(schema["$defs"][node["$ref"].rsplit("/", 1)[-1]], schema)
-    if "anyOf" in node:
-        return [choice for option in node["anyOf"] for choice in _resolve(option, schema)]
+    if options := node.get("anyOf") or node.get("oneOf"):
+        return [choice for option in options for choice in _resolve(option, schema)]
     return [node]
 
 

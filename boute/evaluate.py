@@ -16,6 +16,7 @@ import numpy as np
 
 from boute.context import Context
 from boute.files import write_text
+from boute.migration import Migration
 from boute.outcome import Latency, Outcome, PoolOutcome
 from boute.plan.decision import Decision
 from boute.routing.expected import expected_quality
@@ -93,6 +94,7 @@ def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcom
         energy_j_per_token=sum(pool.energy_j for pool in pools) / tokens,
         latency_error=max(load.replica.latency_error for load in simulated.loads),
         energy_error=max(load.replica.energy_error for load in simulated.loads),
+        **Migration(context).metrics(decision),
         verdict=max((pool.verdict for pool in pools), key=WORSE.index),
         pools=pools,
     )

@@ -1,7 +1,8 @@
 """Names of what plans are judged by, and which way each is better.
 
 A latency metric is `{ttft,tpot,e2e,queue}_{p50,p90,p95,p99,mean}_s`. Specs name metrics in
-`objectives` and (with a limit) in `targets`; outcomes carry a value for each.
+`objectives` and (with a limit) in `targets`; outcomes carry a value for each, those of MIGRATION
+where it is known which fleet runs.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Mapping
 from typing import Final
 
 __all__ = [
+    "EXACT",
     "LATENCIES",
     "METRICS",
+    "MIGRATION",
     "STATISTICS",
     "is_maximised",
     "latency_metric",
@@ -24,6 +27,12 @@ STATISTICS: Final = ("mean", "p50", "p90", "p95", "p99")
 _MAXIMISED: Final = ("quality", "goodput_per_s", "slo_attainment")
 _MINIMISED: Final = ("cost_per_hour", "cost_per_million_tokens", "energy_j_per_token")
 
+MIGRATION: Final = ("moved_gpus", "migration_s")
+"""What it costs to go from the fleet that runs to another; less is better."""
+
+EXACT: Final = ("quality", "cost_per_hour", *MIGRATION)
+"""Known of a plan before it is simulated."""
+
 
 def latency_metric(latency: str, statistic: str) -> str:
     """Name of a latency metric, `ttft` and `p95` to `ttft_p95_s`."""
@@ -33,6 +42,7 @@ def latency_metric(latency: str, statistic: str) -> str:
 METRICS: Final = (
     _MAXIMISED
     + _MINIMISED
+    + MIGRATION
     + tuple(latency_metric(latency, stat) for latency in LATENCIES for stat in STATISTICS)
 )
 

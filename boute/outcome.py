@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from boute.documents import Document
-from boute.metrics import METRICS, is_maximised
+from boute.metrics import METRICS, MIGRATION, is_maximised
 
 __all__ = ["Latency", "Outcome", "PoolOutcome", "Ready", "Robustness", "Verdict"]
 
@@ -87,10 +87,11 @@ class Outcome(Document):
     latency target; `utilisation` is that of the busiest pool. `latency_error` is the stated
     relative error of the performance model for the GPUs used (the largest of them), `energy_error`
     that of `energy_j_per_token` given the times; 0 in outcomes that do not tell. Tokens in
-    `cost_per_million_tokens` and `energy_j_per_token` are generated ones. `thinning_error` has the
-    half-width of a 95% interval, by metric and in its unit, where the trace was thinned; metrics
-    that thinning leaves alone are not in it. `robustness` is None where the plan was simulated on
-    its workload alone.
+    `cost_per_million_tokens` and `energy_j_per_token` are generated ones. `moved_gpus` and
+    `migration_s` say how far the fleet is from the one that runs, None where none is known.
+    `thinning_error` has the half-width of a 95% interval, by metric and in its unit, where the
+    trace was thinned; metrics that thinning leaves alone are not in it. `robustness` is None where
+    the plan was simulated on its workload alone.
     """
 
     requests: int
@@ -112,14 +113,19 @@ class Outcome(Document):
     energy_j_per_token: float
     latency_error: float
     energy_error: float = 0.0
+    moved_gpus: Annotated[int, Field(ge=0)] | None = None
+    migration_s: Seconds | None = None
     verdict: Verdict
     pools: list[PoolOutcome]
     thinning_error: dict[str, float] = Field(default_factory=dict)
     robustness: Robustness | None = None
 
     def value(self, metric: str) -> float:
-        """Value of a metric by its name in `boute.metrics`; raise KeyError for another name."""
-        if metric not in METRICS:
+        """Value of a metric by its name in `boute.metrics`.
+
+        Raises KeyError for another name, and for a metric that the outcome does not tell.
+        """
+        if metric not in METRICS or not self._tells(metric):
             raise KeyError(metric)
         if metric in type(self).model_fields:
             return float(getattr(self, metric))
@@ -136,3 +142,10 @@ class Outcome(Document):
         """The worse end of a metric's interval; its value where none is known."""
         low, high = self.interval(metric)
         return low if is_maximised(metric) else high
+
+    def values(self) -> dict[str, float]:
+        """Value of every metric that the outcome tells."""
+        return {metric: self.value(metric) for metric in METRICS if self._tells(metric)}
+
+    def _tells(self, metric: str) -> bool:
+        return metric not in MIGRATION or getattr(self, metric) is not None

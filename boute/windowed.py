@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boute.context import Context
+from boute.migration import Migration
 from boute.outcome import Outcome, PoolOutcome, Verdict
 from boute.plan.decision import Decision
 from boute.pooling import Counted, Ranked, errors, rates, shares
@@ -74,6 +75,7 @@ def evaluate_windows(
         cost_per_hour=price,
         latency_error=max(load.replica.latency_error for load in loads),
         energy_error=max(load.replica.energy_error for load in loads),
+        **Migration(context).metrics(decision),
         verdict=max((pool.verdict for pool in pools), key=WORSE.index),
         pools=pools,
         thinning_error=errors(ranked, others, thinning, context),

@@ -9,6 +9,7 @@ from boute.optimizer.decoder import FULLEST
 from boute.optimizer.exact import Exact
 from boute.optimizer.placement.bound import cost_bound
 from boute.optimizer.search import Search
+from boute.optimizer.start import Started
 
 __all__ = ["Certificate", "certify"]
 
@@ -28,7 +29,8 @@ class Certificate:
 
 def certify(search: Search) -> Certificate:
     """The certificate of a search that found a feasible plan; takes a few seconds at most."""
-    says = [_exactness(search, search.sampler)] if isinstance(search.sampler, Exact) else []
+    sampler = search.sampler.sampler if isinstance(search.sampler, Started) else search.sampler
+    says = [_exactness(search, sampler)] if isinstance(sampler, Exact) else []
     if "cost_per_hour" not in search.problem.objectives:
         says.append("cost: no bound is stated, as it is not an objective")
         return Certificate(tuple(says))

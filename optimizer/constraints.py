@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from boute.metrics import MIGRATION
 from boute.outcome import Outcome
 from boute.spec.model import Targets
 
-__all__ = ["instability", "misses", "misses_of"]
+__all__ = ["instability", "misses", "misses_of", "relative_miss"]
 
 
 def misses(outcome: Outcome, targets: Targets) -> dict[str, float]:
@@ -35,7 +36,15 @@ def misses_of(value: Callable[[str], float], unstable: float, targets: Targets) 
     floor = targets.quality_min
     if floor is not None and (quality := value("quality")) < floor:
         found["quality_min"] = floor / max(quality, 1e-9) - 1.0
+    for name, (metric, limit) in targets.limits().items():
+        if metric in MIGRATION and (moved := value(metric)) > limit:
+            found[name] = relative_miss(moved, limit)
     budget = targets.budget_per_hour
     if budget is not None and (cost := value("cost_per_hour")) > budget * (1.0 + 1e-9):
         found["budget_per_hour"] = cost / budget - 1.0
     return found
+
+
+def relative_miss(value: float, limit: float) -> float:
+    """How far a value is past an upper limit, which may be 0: moves are counted in whole GPUs."""
+    return max(value - limit, 0.0) / max(limit, 1.0)

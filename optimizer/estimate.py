@@ -12,6 +12,7 @@ import numpy as np
 
 from boute.context import Context
 from boute.metrics import LATENCIES, latency_metric
+from boute.migration import Migration
 from boute.optimizer.fidelity.part import merged
 from boute.optimizer.fidelity.steady import SteadyParts
 from boute.optimizer.options import OptionTable
@@ -28,7 +29,7 @@ _QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Estimated value of every metric, and the utilisation of the busiest pool."""
+    """Estimated value of every metric that outcomes tell, and the busiest pool's utilisation."""
 
     metrics: dict[str, float]
     utilisation: float
@@ -41,6 +42,7 @@ class Estimator:
         self._context = context
         self._table = table
         self._parts = SteadyParts(context, table, LATENCIES)
+        self._migration = Migration(context)
         self._quality: dict[tuple[tuple[float, ...], float], Interval] = {}
         self._robust = context.spec.search.robust
 
@@ -87,7 +89,7 @@ class Estimator:
             "energy_j_per_token": whole.idle_w * source.duration_s / tokens,
             "slo_attainment": met,
             "goodput_per_s": met * self._context.workload.rate_per_s,
-        }
+        } | self._migration.metrics(decision)
         return Estimate(metrics, whole.utilisation)
 
     def _latencies(self, values: dict[str, Floats]) -> dict[str, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boute.metrics import METRICS
 from boute.optimizer.study import Study
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
@@ -34,7 +33,7 @@ def study_frame(path: Path) -> pd.DataFrame:
 def _row(decision: Decision, outcome: Outcome) -> dict[str, Any]:
     routing = decision.routing
     return {
-        **{metric: outcome.value(metric) for metric in METRICS},
+        **outcome.values(),
         "verdict": outcome.verdict,
         "utilisation": outcome.utilisation,
         **{

@@ -133,10 +133,9 @@ def nothing_feasible(search: Search) -> InfeasibleError:
             where="workload",
             mend="add GPUs or budget, or lower workload.rate_scale",
         )
-    metric = {"quality_min": "quality", "budget_per_hour": "cost_per_hour"}.get(binding, binding)
+    metric, limit = problem.context.spec.targets.limits()[binding]
     reached = [problem.value(trial.outcome, metric) for trial in evaluated if trial.outcome]
     best = max(reached) if is_maximised(metric) else min(reached)
-    limit = getattr(problem.context.spec.targets, binding)
     near = problem.value(nearest.outcome, metric)
     more = "a better model" if binding == "quality_min" else "GPUs"
     return InfeasibleError(

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from boute.migration import Migration
 from boute.optimizer.options import Option
 from boute.optimizer.problem import Problem
 from boute.plan.decision import Decision
@@ -40,6 +41,7 @@ class Ideal:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self._migration = Migration(problem.context)
         self._alone: dict[Option, _Times] = {}
         self._fastest: dict[tuple[object, ...], dict[str, float]] = {}
         limits = problem.context.spec.targets.latency_limits()
@@ -80,7 +82,7 @@ class Ideal:
             "energy_j_per_token": 0.0,
             "slo_attainment": 1.0,
             "goodput_per_s": len(workload) / workload.duration_s,
-        }
+        } | self._migration.metrics(decision)
 
     def _latencies(self, decision: Decision, options: frozenset[Option]) -> dict[str, float]:
         workload = self._problem.context.workload

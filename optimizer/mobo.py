@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from boute.metrics import EXACT
 from boute.optimizer.archive import Looked
+from boute.optimizer.constraints import misses_of
 from boute.optimizer.draft import Draft, decision_of_draft, draft_of
 from boute.optimizer.features import Features
 from boute.optimizer.fidelity.looker import Looker, latencies_among
@@ -48,7 +50,6 @@ _PATIENCE: Final = 10
 # Expected gain in normalised hypervolume below which nothing more is asked for.
 TOLERANCE: Final = 1e-7
 
-EXACT: Final = ("quality", "cost_per_hour")  # known before a plan is simulated
 _SMALLEST: Final = 1e-6  # of a metric that may be 0, where its logarithm is taken
 _WORST_SURPRISE: Final = 3.0  # in log units: an unstable plan's latency has no upper end
 
@@ -169,7 +170,7 @@ class Mobo:
         rng = np.random.default_rng([self._seed, len(self._trials)])
         shortlist = self._shortlist(rng)
         if not shortlist:
-            return []
+            return self._gains(count)
         lessons = self._lessons()
         tried = self._data([self._look(trial) for trial in lessons])
         choice = choose(
@@ -192,15 +193,25 @@ class Mobo:
         return [shortlist[index] for index in choice.chosen]
 
     def _shortlist(self, rng: np.random.Generator) -> list[Looked]:
-        """Untried drafts that span the front of the looks, and others of the archive."""
+        """Untried drafts that span the front of the looks, and others of the archive.
+
+        The surrogate judges latencies alone, so what misses an exact limit is not for it.
+        """
         level = self._levels[-1]
         nothing = np.empty((0, len(self._problem.objectives)))
         best = level.best(SHORTLIST // 2, nothing, self._drafts)
+        best = [found for found in best if not self._misses_exactly(found)]
         taken = {looked.draft for looked in best}
         rest = [found for found in level.archive.members
                 if found.draft not in self._drafts and found.draft not in taken]  # fmt: skip
         order = rng.permutation(len(rest))[: SHORTLIST - len(best)]
         return best + [rest[index] for index in order]
+
+    def _misses_exactly(self, looked: Looked) -> bool:
+        """Whether a draft misses a target by what is known before it is simulated."""
+        targets = self._problem.context.spec.targets
+        missed = misses_of(looked.metrics.__getitem__, 0.0, targets)
+        return any(targets.limits()[name][0] in EXACT for name in missed)
 
     def _lessons(self) -> list[Trial]:
         """Trials to learn from: all while they are few, else the front and the newest."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from boute.context import Context
+from boute.optimizer.assemble import Placement
 from boute.optimizer.decoder import EMPTIEST, FULLEST
 from boute.optimizer.encoding import Encoding, Point
 from boute.optimizer.options import Option, OptionTable
 from boute.plan.decision import Decision
+from boute.plan.model import Routing
 from boute.routing.thresholds import realised_fractions
 
-__all__ = ["nearest_point"]
+__all__ = ["nearest_point", "point_near"]
 
 
 def nearest_point(
@@ -26,11 +28,27 @@ def nearest_point(
     The pools of the decision have to be options of the table; KeyError otherwise.
     """
     placement = {table.option(pool): pool.replicas for pool in decision.pools}
-    fractions = np.array(decision.routing.fractions)
+    rate = context.workload.peak_rate_per_s
+    return point_near(decision.routing, placement, rate, encoding, context, table)
+
+
+def point_near(
+    routing: Routing,
+    placement: Placement,
+    rate_per_s: float,
+    encoding: Encoding,
+    context: Context,
+    table: OptionTable,
+) -> Point:
+    """The point of a routing and of replicas that carry a rate; a model may have none.
+
+    Decoded at another rate it gives about as many more or fewer GPUs.
+    """
+    fractions = np.array(routing.fractions)
     carried = np.zeros((encoding.models, encoding.gpus))
     for option, replicas in placement.items():
         carried[option.model, option.gpu] += replicas * option.goodput_per_s
-    load = fractions * context.workload.peak_rate_per_s
+    load = fractions * rate_per_s
     total = carried.sum(axis=1)
     fullness = np.divide(load, total, out=np.full_like(load, FULLEST), where=total > 0.0)
     haste = np.zeros(encoding.models)
@@ -41,7 +59,7 @@ def nearest_point(
     share = np.divide(carried, favourite, out=np.zeros_like(carried), where=favourite > 0.0)
     return encoding.join(
         # Cuts are shares of the scores, which the workload's requests repeat unequally.
-        realised_fractions(context.score, decision.routing.thresholds),
+        realised_fractions(context.score, routing.thresholds),
         # The upper half of a preference is the part that counts: see the encoding.
         np.where(share > 0.0, 0.5 + 0.5 * share, 0.0),
         (FULLEST - fullness) / (FULLEST - EMPTIEST),

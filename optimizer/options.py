@@ -89,6 +89,8 @@ class OptionTable:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._models = {name: index for index, name in enumerate(context.model_names)}
+        self._gpus = {supply.name: index for index, supply in enumerate(context.supplies)}
         self._misfits: dict[tuple[int, int], str] = {}
         workload = context.workload
         self._output_quantiles = [
@@ -148,9 +150,8 @@ class OptionTable:
         return self._choices_at[key]
 
     def option(self, pool: Pool) -> Option:
-        """The option that a pool runs; raise KeyError when it does not fit."""
-        model = self._context.model_names.index(pool.model)
-        gpu = next(i for i, supply in enumerate(self._context.supplies) if supply.name == pool.gpu)
+        """The option that a pool runs; raise KeyError when there is none."""
+        model, gpu = self._models[pool.model], self._gpus[pool.gpu]
         return self._by_shape[model, gpu, pool.tensor_parallel, pool.pipeline_parallel]
 
     def misfit(self, model: int, gpu: int) -> str:

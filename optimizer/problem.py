@@ -8,8 +8,8 @@ import numpy as np
 
 from boute.context import Context
 from boute.errors import InfeasibleError
-from boute.metrics import is_maximised
-from boute.optimizer.constraints import instability, misses_of
+from boute.metrics import MIGRATION, is_maximised
+from boute.optimizer.constraints import instability, misses_of, relative_miss
 from boute.optimizer.decoder import Decoder, Rejection
 from boute.optimizer.encoding import Encoding, Point
 from boute.optimizer.estimate import Estimate, Estimator
@@ -21,6 +21,7 @@ from boute.optimizer.sobol_points import sobol_points
 from boute.optimizer.trial import Candidate, Trial
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
+from boute.spec.model import Targets
 from boute.workload.arrays import Floats
 
 __all__ = ["Problem", "nothing_decodes"]
@@ -85,12 +86,12 @@ class Problem:
         missed = misses_of(metrics.__getitem__, unstable, self.context.spec.targets)
         return self.scale.normalise(found), sum(missed.values())
 
-    def missed(self, outcome: Outcome) -> dict[str, float]:
-        """Constraints that an outcome misses, with the relative miss."""
+    def missed(self, outcome: Outcome, targets: Targets | None = None) -> dict[str, float]:
+        """Constraints that an outcome misses, with the relative miss: the spec's, or others."""
         once = self.robust and outcome.robustness is not None and outcome.robustness.unstable > 0.0
         unstable = instability(once or outcome.verdict == "unstable", outcome.utilisation)
         return misses_of(
-            lambda name: self.value(outcome, name), unstable, self.context.spec.targets
+            lambda name: self.value(outcome, name), unstable, targets or self.context.spec.targets
         )
 
     @property
@@ -118,8 +119,15 @@ class Problem:
         miss = max(estimate.utilisation - 1.0, 0.0)
         for metric, limit in targets.latency_limits().items():
             miss += max(estimate.metrics[metric] / limit - 1.0, 0.0)
+        return miss + self._exact_miss(estimate)
+
+    def _exact_miss(self, estimate: Estimate) -> float:
+        """Relative misses of what is known before a simulation; the budget is the decoder's."""
+        targets, miss = self.context.spec.targets, 0.0
         if targets.quality_min is not None:
             miss += max(targets.quality_min / max(estimate.metrics["quality"], 1e-9) - 1.0, 0.0)
+        for metric, limit in targets.migration_limits().items():
+            miss += relative_miss(estimate.metrics[metric], limit)
         return miss
 
     def _make_scale(self) -> Scale:
@@ -166,6 +174,10 @@ class Problem:
         limit = targets.latency_limits().get(name)
         if limit is not None:
             return 0.0, limit
+        if name in MIGRATION:
+            # Plans at the limit are of use, so the reference is past it by as much as one GPU.
+            most = max(estimate.metrics[name] for estimate in estimates)
+            return 0.0, targets.migration_limits().get(name, most) + 1.0
         # The slower half of what chance finds is of no interest to anyone.
         return 0.0, float(np.median([estimate.metrics[name] for estimate in estimates]))
 

@@ -70,7 +70,7 @@ def as_it_is_in(decision: Decision, resamples: Resamples, number: int) -> Outcom
 
 def metrics_of(spec: Spec) -> tuple[str, ...]:
     """Metrics that have intervals: objectives, those with a target, quality and price."""
-    limits = spec.targets.latency_limits()
+    limits = [*spec.targets.latency_limits(), *spec.targets.migration_limits()]
     return tuple(dict.fromkeys([*spec.objectives, *limits, "quality", "cost_per_hour"]))
 
 

@@ -12,13 +12,17 @@ from boute.context import Context, located, prepare
 from boute.errors import OutputError, SpecError
 from boute.evaluate import latency_curves
 from boute.files import make_folder
+from boute.optimizer.begin import begin, check_current, with_current
 from boute.optimizer.certify import Certificate, certify
+from boute.optimizer.earlier import load_earlier, taken_up
 from boute.optimizer.exact import MOST_PLANS
 from boute.optimizer.front import Origin, drawn_again, front_trials, make_plans, nothing_feasible
 from boute.optimizer.problem import Problem
 from boute.optimizer.sampler import check_sampler, make_sampler
 from boute.optimizer.search import Limits, Search, Step
-from boute.optimizer.study import Study, StudyHeader
+from boute.optimizer.start import Start
+from boute.optimizer.study import Study
+from boute.optimizer.study_header import header_of
 from boute.optimizer.trial import Trial
 from boute.optimizer.workers import Evaluator, Workers, make_workers
 from boute.plan.decision import decision_of
@@ -55,6 +59,7 @@ class Request:
     workers: int | str = 1
     robust: bool | None = None
     intervals: bool = True
+    start_from: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ class Settings:
 class Result:
     """What came of it: the plans, best first, the view that reports are made from, how near.
 
-    `drawing_s` of the `seconds` went into the intervals.
+    `drawing_s` of the `seconds` went into the intervals. `start` is what the study was started
+    from, if anything.
     """
 
     plans: tuple[Plan, ...]
@@ -85,6 +91,7 @@ class Result:
     certificate: Certificate
     seconds: float
     drawing_s: float
+    start: Start | None = None
 
 
 def load_settings(request: Request) -> Settings:
@@ -117,14 +124,10 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     """
     started = time.monotonic()
     settings = load_settings(request)
-    spec = settings.spec
     where = str(request.spec_file)
-    context = prepare(spec, request.spec_file.parent, where=where)
-    with located(where):
-        _check_robust(context)
-        problem = Problem(context)
+    problem, start = _begun(request, settings.spec)
+    context = problem.context
     make_folder(request.out)
-    header = StudyHeader(context.spec_hash, where, tuple(spec.objectives), spec.search.robust)
     limit_s = settings.time_limit_s
     end_s = None if limit_s is None else started + limit_s
     # A thinned trace states the error of thinning instead.
@@ -132,7 +135,7 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     left = DRAWING_SHARE if intervals else 0.0
     search_end_s = None if limit_s is None else started + (1.0 - left) * limit_s
     with (
-        Study(_study_file(request), header) as study,
+        Study(_study_file(request), header_of(context, where, start)) as study,
         make_workers(context, request.workers) as workers,
     ):
         search = search_problem(
@@ -156,7 +159,23 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     view = _view(search, front, plans, request, context)
     _write_report(view, request.out)
     certificate = certify(search)
-    return Result(tuple(plans), view, certificate, time.monotonic() - started, drawing_s)
+    return Result(tuple(plans), view, certificate, time.monotonic() - started, drawing_s, start)
+
+
+def _begun(request: Request, spec: Spec) -> tuple[Problem, Start | None]:
+    """The problem and what its search starts from, or started from if the study goes on."""
+    where, folder = str(request.spec_file), request.spec_file.parent
+    earlier = None if request.start_from is None else load_earlier(request.start_from)
+    going_on = taken_up(request.study_file, earlier)
+    known = going_on.start if going_on else earlier
+    with located(where):
+        spec = with_current(spec, known.current if known else None)
+        check_current(spec, folder, request.out / "plans")
+    context = prepare(spec, folder, where=where)
+    with located(where):
+        _check_robust(context)
+        problem = Problem(context)
+    return problem, going_on.start if going_on else begin(problem, earlier)
 
 
 def _check_robust(context: Context) -> None:
@@ -181,7 +200,7 @@ def search_problem(
     search = Search(
         problem=problem,
         study=study,
-        sampler=make_sampler(sampler, problem, seed),
+        sampler=make_sampler(sampler, problem, seed, study.header.start),
         workers=workers or Workers(problem.context, 1),
         name=sampler,
         seed=seed,

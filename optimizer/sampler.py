@@ -8,11 +8,14 @@ asked for (of another sampler, or of a process beside it).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from boute.errors import InputError
 from boute.optimizer.problem import Problem
 from boute.optimizer.trial import Candidate, Trial
+
+if TYPE_CHECKING:
+    from boute.optimizer.start import Start
 
 __all__ = ["SAMPLERS", "Sampler", "check_sampler", "make_sampler"]
 
@@ -115,6 +118,11 @@ def check_sampler(name: str) -> str:
     return name
 
 
-def make_sampler(name: str, problem: Problem, seed: int) -> Sampler:
-    """A sampler by name; raise InputError for an unknown one."""
-    return SAMPLERS[check_sampler(name)](problem, seed)
+def make_sampler(name: str, problem: Problem, seed: int, start: Start | None = None) -> Sampler:
+    """A sampler by name, with what it is started from; raise InputError for an unknown one."""
+    sampler = SAMPLERS[check_sampler(name)](problem, seed)
+    if start is None:
+        return sampler
+    from boute.optimizer.start import Started
+
+    return Started(sampler, start.first)

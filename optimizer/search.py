@@ -122,7 +122,8 @@ class Search:
         outcomes = self.workers.outcomes(decisions, self.problem.judge)
         for (candidate, decision), outcome in zip(fresh.values(), outcomes, strict=True):
             point = self.problem.point_of(candidate)
-            self.study.add_trial(batch, point, decision, outcome)
+            estimated = self.problem.estimator.estimate(decision).metrics
+            self.study.add_trial(batch, point, decision, outcome, estimated)
             self._known[decision.key] = outcome
             self._note(self.problem.evaluated(point, decision, outcome))
         told = [self._trial(candidate) for candidate in batch.candidates]

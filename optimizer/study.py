@@ -10,24 +10,26 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from boute.errors import OutputError, StudyError
-from boute.files import make_folder, sha256_of
+from boute.files import make_folder
+from boute.optimizer.codec import candidate_data, candidate_of, decision_data, decision_of_data
 from boute.optimizer.encoding import Point
+from boute.optimizer.start import start_of_text, start_text
+from boute.optimizer.study_header import StudyHeader
 from boute.optimizer.trial import Candidate
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
-from boute.plan.model import Pool, Routing
 
 __all__ = ["Batch", "Study", "StudyHeader"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 # Tells a study from other SQLite databases: "bout" in ASCII.
 _APPLICATION_ID: Final = 0x626F7574
@@ -41,7 +43,11 @@ CREATE TABLE header (
     schema_version INTEGER NOT NULL,
     spec_hash TEXT NOT NULL,
     spec_file TEXT NOT NULL,
-    objectives TEXT NOT NULL
+    objectives TEXT NOT NULL,
+    robust INTEGER NOT NULL,
+    score_hash TEXT NOT NULL,
+    peak_rate_per_s REAL NOT NULL,
+    start TEXT
 );
 CREATE TABLE batches (
     id INTEGER PRIMARY KEY,
@@ -55,27 +61,10 @@ CREATE TABLE trials (
     key TEXT NOT NULL UNIQUE,
     point TEXT NOT NULL,
     decision TEXT NOT NULL,
-    outcome TEXT NOT NULL
+    outcome TEXT NOT NULL,
+    estimated TEXT NOT NULL
 );
 """
-
-
-@dataclass(frozen=True)
-class StudyHeader:
-    """What a study is about: the hash of its spec, the spec's file, the objectives.
-
-    The outcomes of a `robust` study were drawn over resamples; they do not mix with others.
-    """
-
-    spec_hash: str
-    spec_file: str
-    objectives: tuple[str, ...]
-    robust: bool = False
-
-    @property
-    def question(self) -> str:
-        """Hash of what is asked and of how plans are judged: one study is of one question."""
-        return sha256_of(self.spec_hash, "robust") if self.robust else self.spec_hash
 
 
 @dataclass(frozen=True)
@@ -111,6 +100,24 @@ class Study:
             self._db.close()
             raise
 
+    @property
+    def header(self) -> StudyHeader:
+        """What the file says that it is about."""
+        with self._explained():
+            row = self._db.execute(
+                "SELECT spec_hash, spec_file, objectives, robust, score_hash, peak_rate_per_s,"
+                " start FROM header"
+            ).fetchone()
+            return StudyHeader(
+                spec_hash=row[0],
+                spec_file=row[1],
+                objectives=tuple(json.loads(row[2])),
+                robust=bool(row[3]),
+                score_hash=row[4],
+                peak_rate_per_s=row[5],
+                start=None if row[6] is None else start_of_text(row[6]),
+            )
+
     def __enter__(self) -> Study:
         return self
 
@@ -133,13 +140,13 @@ class Study:
                 "SELECT id, sampler, seed, points FROM batches WHERE id > ? ORDER BY id", (after,)
             )
             return [
-                Batch(number, sampler, seed, tuple(map(_candidate, json.loads(points))))
+                Batch(number, sampler, seed, tuple(map(candidate_of, json.loads(points))))
                 for number, sampler, seed, points in rows
             ]
 
     def add_batch(self, sampler: str, seed: int, candidates: list[Candidate]) -> Batch:
         """Record candidates before they are evaluated."""
-        asked = [_as_json(found) if isinstance(found, Decision) else found for found in candidates]
+        asked = [candidate_data(found) for found in candidates]
         with self._explained():
             cursor = self._db.execute(
                 "INSERT INTO batches (sampler, seed, points) VALUES (?, ?, ?)",
@@ -155,14 +162,31 @@ class Study:
             rows = self._db.execute("SELECT key, outcome FROM trials ORDER BY id").fetchall()
             return {key: Outcome.model_validate_json(text) for key, text in rows}
 
-    def add_trial(self, batch: Batch, point: Point, decision: Decision, outcome: Outcome) -> None:
-        """Record a trial; one with the same decision that is there already is kept instead."""
-        text = json.dumps(_as_json(decision))
+    def add_trial(
+        self,
+        batch: Batch,
+        point: Point,
+        decision: Decision,
+        outcome: Outcome,
+        estimated: Mapping[str, float] | None = None,
+    ) -> None:
+        """Record a trial; one with the same decision that is there already is kept instead.
+
+        `estimated` are the metrics that were expected, by name, from which another study can learn.
+        """
+        row = (
+            batch.id,
+            decision.key,
+            json.dumps(point),
+            json.dumps(decision_data(decision)),
+            outcome.model_dump_json(),
+            json.dumps(estimated or {}),
+        )
         with self._explained():
             self._db.execute(
-                "INSERT OR IGNORE INTO trials (batch, key, point, decision, outcome)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (batch.id, decision.key, json.dumps(point), text, outcome.model_dump_json()),
+                "INSERT OR IGNORE INTO trials (batch, key, point, decision, outcome, estimated)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                row,
             )
 
     def trials(self) -> Iterator[tuple[Point, Decision, Outcome]]:
@@ -172,9 +196,15 @@ class Study:
             for point, decision, outcome in rows.fetchall():
                 yield (
                     tuple(json.loads(point)),
-                    _decision(json.loads(decision)),
+                    decision_of_data(json.loads(decision)),
                     Outcome.model_validate_json(outcome),
                 )
+
+    def estimates(self) -> list[dict[str, float]]:
+        """The metrics that were expected of each of `trials`, by name; empty where not recorded."""
+        with self._explained():
+            rows = self._db.execute("SELECT estimated FROM trials ORDER BY id").fetchall()
+            return [dict(json.loads(text)) for (text,) in rows]
 
     def _open(self, header: StudyHeader | None) -> None:
         self._check_kind()
@@ -219,8 +249,17 @@ class Study:
         for statement in _TABLES.split(";"):
             self._db.execute(statement)
         self._db.execute(
-            "INSERT INTO header VALUES (1, ?, ?, ?, ?)",
-            (SCHEMA_VERSION, header.question, header.spec_file, json.dumps(header.objectives)),
+            "INSERT INTO header VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                SCHEMA_VERSION,
+                header.spec_hash,
+                header.spec_file,
+                json.dumps(header.objectives),
+                header.robust,
+                header.score_hash,
+                header.peak_rate_per_s,
+                None if header.start is None else start_text(header.start),
+            ),
         )
         self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
@@ -234,23 +273,27 @@ class Study:
                 where=self._where,
                 mend="start a new study with --study FILE",
             )
-        found = self._db.execute("SELECT spec_hash, spec_file FROM header").fetchone()
-        if header is not None and found[0] != header.question:
-            raise self._of_another(header, *found)
+        if header is not None:
+            self._check_question(header)
 
-    def _of_another(self, header: StudyHeader, question: str, spec_file: str) -> StudyError:
-        if question == replace(header, robust=not header.robust).question:
-            kind, option = ("plain", "--plain") if header.robust else ("robust", "--robust")
-            return StudyError(
+    def _check_question(self, asked: StudyHeader) -> None:
+        """One study is of one spec, and of one way to judge plans."""
+        spec_hash, spec_file, robust = self._db.execute(
+            "SELECT spec_hash, spec_file, robust FROM header"
+        ).fetchone()
+        if spec_hash != asked.spec_hash:
+            raise StudyError(
+                f"belongs to another spec or other data (it was started from {spec_file})",
+                where=self._where,
+                mend="give another --study FILE, or restore what was changed",
+            )
+        if bool(robust) != asked.robust:
+            kind, option = ("robust", "--robust") if robust else ("plain", "--plain")
+            raise StudyError(
                 f"is of a {kind} search of this spec",
                 where=self._where,
                 mend=f"give another --study FILE, or {option}",
             )
-        return StudyError(
-            f"belongs to another spec or other data (it was started from {spec_file})",
-            where=self._where,
-            mend="give another --study FILE, or restore what was changed",
-        )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -269,22 +312,3 @@ class Study:
                 where=self._where,
                 mend="start a new study with --study FILE",
             ) from error
-
-
-def _as_json(decision: Decision) -> dict[str, Any]:
-    return {
-        "routing": decision.routing.model_dump(mode="json"),
-        "pools": [pool.model_dump(mode="json") for pool in decision.pools],
-    }
-
-
-def _decision(data: dict[str, Any]) -> Decision:
-    return Decision(
-        Routing.model_validate(data["routing"]),
-        tuple(Pool.model_validate(pool) for pool in data["pools"]),
-    )
-
-
-def _candidate(data: Any) -> Candidate:
-    """Points are lists in the file, decisions are objects."""
-    return _decision(data) if isinstance(data, dict) else tuple(data)

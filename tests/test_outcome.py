@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from boute.metrics import LATENCIES, METRICS, STATISTICS, latency_metric
+from boute.metrics import LATENCIES, METRICS, MIGRATION, STATISTICS, latency_metric
 from boute.outcome import Latency, Outcome
 
 LATENCY = {"mean": 1.0, "p50": 2.0, "p90": 3.0, "p95": 4.0, "p99": 5.0}
@@ -34,14 +34,23 @@ FIELDS: dict[str, Any] = {
 
 
 def test_every_metric_has_a_value() -> None:
-    outcome = Outcome.model_validate(FIELDS)
+    outcome = Outcome.model_validate(FIELDS | {"moved_gpus": 3, "migration_s": 41.0})
     for metric in METRICS:
         assert isinstance(outcome.value(metric), float)
+    assert outcome.values() == {metric: outcome.value(metric) for metric in METRICS}
     for latency in LATENCIES:
         for statistic in STATISTICS:
             value = outcome.value(latency_metric(latency, statistic))
             assert value == FIELDS[latency][statistic]
     assert outcome.value("cost_per_hour") == 12.0
+
+
+def test_where_it_is_not_known_what_runs_there_is_nothing_to_migrate_from() -> None:
+    outcome = Outcome.model_validate(FIELDS)
+    assert set(outcome.values()) == set(METRICS) - set(MIGRATION)
+    for metric in MIGRATION:
+        with pytest.raises(KeyError):
+            outcome.value(metric)
 
 
 @pytest.mark.parametrize("name", ["requests", "verdict", "ttft", "ttft_p95", "e2e_p95_ms", ""])

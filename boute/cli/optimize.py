@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from boute.optimizer.run import Result
+    from boute.optimizer.start import Start
 
 __all__ = ["optimize"]
 
@@ -36,6 +37,10 @@ def optimize(
     ] = None,
     sampler: Annotated[
         str | None, typer.Option("--sampler", help="exact, mobo, nsga2, sobol, or a rival.")
+    ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="STUDY|PLAN", help="Start from another study or a plan."),
     ] = None,
     workers: Annotated[
         str,
@@ -71,6 +76,7 @@ def optimize(
         _workers(workers),
         robust,
         intervals,
+        start_from,
     )
     settings = load_settings(request)
     try:
@@ -87,6 +93,8 @@ def optimize(
 
     show(front_table(result.view, most=SHOWN))
     chosen = result.plans[0]
+    if result.start is not None and result.start.source:
+        note(_started(result.start))
     note(
         f"{len(result.plans)} plans from {result.view.evaluations} evaluations in "
         f"{result.seconds:.1f} s; {chosen.name} is the most balanced"
@@ -98,6 +106,14 @@ def optimize(
         note(sentence)
     note(f"report: {out / 'report.html'}")
     note(f"plan:   {out / 'plans' / chosen.name}.yaml")
+
+
+def _started(start: Start) -> str:
+    """How much of what a search was started from is of use here."""
+    return (
+        f"{start.source}: {start.carried} of {start.plans} plans were carried over, {start.whole} "
+        f"of them with every replica; the {len(start.first)} that promise most were tried first"
+    )
 
 
 def _workers(text: str) -> int | str:
@@ -137,6 +153,7 @@ def _summary(result: Result, out: Path) -> dict[str, Any]:
         "seed": view.seed,
         "evaluations": view.evaluations,
         "hypervolume": view.progress[-1].hypervolume,
+        "started_from": _started_from(result.start),
         "certificate": asdict(result.certificate),
         "seconds": round(result.seconds, 3),
         "thinning": largest_errors(result.plans),
@@ -153,4 +170,16 @@ def _summary(result: Result, out: Path) -> dict[str, Any]:
             }
             for plan in result.plans
         ],
+    }
+
+
+def _started_from(start: Start | None) -> dict[str, Any] | None:
+    if start is None or not start.source:
+        return None
+    return {
+        "file": start.source,
+        "plans": start.plans,
+        "carried": start.carried,
+        "with_every_replica": start.whole,
+        "tried_first": len(start.first),
     }

@@ -10,8 +10,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from boute.plan.migration import fleet_of, moved_gpus
 from boute.plan.model import Plan, Pool
-from boute.plan.words import change_text, metric_label, pool_text, replica_text, seconds_text
+from boute.plan.words import (
+    change_text,
+    metric_label,
+    moved_text,
+    pool_text,
+    replica_text,
+    seconds_text,
+)
 
 __all__ = ["Apply", "DiffSection", "PlanDiff", "deployed_part", "diff_plans"]
 
@@ -174,7 +182,10 @@ def _predicted(a: Plan, b: Plan) -> list[str]:
 
 def _applying(a: Plan, b: Plan) -> tuple[Apply, str]:
     if deployed_part(a) != deployed_part(b):
-        return "redeploy", f"Needs a redeployment: replicas start, stop or move.{_ready(a, b)}"
+        moved = moved_gpus(fleet_of(a), fleet_of(b))
+        hands = f" {moved_text(moved)}." if moved else ""
+        start = f"Needs a redeployment: replicas start, stop or move.{hands}"
+        return "redeploy", f"{start}{_ready(a, b)}"
     if _settings(a) != _settings(b):
         return "live", "Can be applied live: only routing changes, no replica is touched."
     return "nothing", "Nothing to do: the two plans run the same fleet in the same way."

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from boute.metrics import is_maximised
-from boute.outcome import PoolOutcome
+from boute.outcome import Outcome, PoolOutcome
 from boute.plan.model import Alternative, Plan
 from boute.plan.words import (
     change_text,
     interval_text,
     metric_label,
     metric_text,
+    moved_text,
     number_text,
     seconds_text,
 )
@@ -113,6 +114,7 @@ class Explanation:
     headroom: tuple[str, ...]
     robustness: tuple[str, ...]
     start_up: tuple[str, ...]
+    migration: str | None = None
 
     def sections(self) -> dict[str, list[str]]:
         """The explanation in words, by heading."""
@@ -124,6 +126,7 @@ class Explanation:
             "Headroom": list(self.headroom),
             "Other draws of the same traffic": list(self.robustness),
             "Start-up": list(self.start_up),
+            "From what runs": [self.migration] if self.migration else [],
         }
         return {heading: lines for heading, lines in sections.items() if lines}
 
@@ -141,25 +144,21 @@ def explain(plan: Plan, alternatives: Sequence[Alternative] = ()) -> Explanation
         headroom=tuple(_headroom(pool) for pool in plan.predicted.pools),
         robustness=tuple(robustness_lines(plan)),
         start_up=tuple(_start_up(pool) for pool in plan.predicted.pools if pool.ready),
+        migration=_migration(plan.predicted),
     )
 
 
 def target_margins(plan: Plan) -> tuple[TargetMargin, ...]:
-    """Each target of the plan's spec with what is predicted: latencies, quality, then budget."""
-    targets = plan.spec.targets
-    asked = [(name, name, limit) for name, limit in targets.latency_limits().items()]
-    if targets.quality_min is not None:
-        asked.append(("quality_min", "quality", targets.quality_min))
-    if targets.budget_per_hour is not None:
-        asked.append(("budget_per_hour", "cost_per_hour", targets.budget_per_hour))
-    return tuple(_margin(plan, target, metric, limit) for target, metric, limit in asked)
+    """Each target of the plan's spec with what is predicted, in the order of `Targets`."""
+    asked = plan.spec.targets.limits().items()
+    return tuple(_margin(plan, target, metric, limit) for target, (metric, limit) in asked)
 
 
 def _margin(plan: Plan, target: str, metric: str, limit: float) -> TargetMargin:
     predicted = plan.predicted.value(metric)
     room = predicted - limit if is_maximised(metric) else limit - predicted
-    # A floor of zero cannot be missed and has no relative margin.
-    margin = room / limit if limit else 1.0
+    # A floor of zero cannot be missed and has no relative margin; that no GPU moves can be missed.
+    margin = room / limit if limit else 1.0 if room >= 0.0 else room
     drawn = plan.predicted.robustness is not None
     interval = plan.predicted.interval(metric) if drawn else None
     return TargetMargin(target, metric, limit, predicted, margin, interval)
@@ -274,3 +273,14 @@ def _start_up(pool: PoolOutcome) -> str:
         f"A replica of {pool.pool} answers {warm} after its start, {cold} where nothing is "
         f"compiled yet (±{pool.ready.error:.0%})."
     )
+
+
+def _migration(predicted: Outcome) -> str | None:
+    if predicted.moved_gpus is None or predicted.migration_s is None:
+        return None
+    if predicted.moved_gpus == 0:
+        return "No replica starts or stops."
+    moved = moved_text(predicted.moved_gpus)
+    if predicted.migration_s == 0.0:
+        return f"{moved}; no replica starts."
+    return f"{moved}; the fleet is whole after {seconds_text(predicted.migration_s)}."

@@ -16,6 +16,7 @@ __all__ = [
     "metric_label",
     "metric_short",
     "metric_text",
+    "moved_text",
     "number_text",
     "pool_text",
     "replica_text",
@@ -36,6 +37,8 @@ _LABELS: Final = {
     "cost_per_hour": "Cost",
     "cost_per_million_tokens": "Token cost",
     "energy_j_per_token": "Energy",
+    "moved_gpus": "GPUs that change hands",
+    "migration_s": "Time until the fleet is whole",
 }
 _SHORT: Final = {
     "quality": "Quality",
@@ -44,14 +47,20 @@ _SHORT: Final = {
     "cost_per_hour": "$ per hour",
     "cost_per_million_tokens": "$ per M tokens",
     "energy_j_per_token": "J per token",
+    "moved_gpus": "GPUs moved",
+    "migration_s": "Whole in",
 }
 _FORMATS: Final = {
     "quality": "{:.3f}",
     "slo_attainment": "{:.1%}",
     "cost_per_hour": "${:,.2f} per hour",
     "cost_per_million_tokens": "${:,.2f} per million tokens",
+    "moved_gpus": "{:,.0f}",
 }
-_UNITS: Final = {"goodput_per_s": "requests/s", "energy_j_per_token": "J per token"}
+_UNITS: Final = {
+    "goodput_per_s": "requests/s",
+    "energy_j_per_token": "J per token",
+}
 
 
 def metric_label(metric: str) -> str:
@@ -77,6 +86,11 @@ def metric_text(metric: str, value: float) -> str:
     if metric in _UNITS:
         return f"{number_text(value)} {_UNITS[metric]}"
     return seconds_text(value)
+
+
+def moved_text(gpus: int) -> str:
+    """How far a fleet is from another: `5 GPUs change hands`."""
+    return f"{gpus:,} GPUs change hands" if gpus != 1 else "1 GPU changes hands"
 
 
 def interval_text(metric: str, interval: tuple[float, float]) -> str:

@@ -35,6 +35,7 @@ _UNITS: Final = {
     "cost_per_hour": "$ per hour",
     "cost_per_million_tokens": "$ per million tokens",
     "energy_j_per_token": "J per token",
+    "moved_gpus": "GPUs",
 }
 Kind = Literal["dominated", "infeasible"]
 

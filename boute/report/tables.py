@@ -18,7 +18,7 @@ from rich.text import Text
 
 from boute.errors import PlanError
 from boute.files import read_text, write_text
-from boute.metrics import METRICS, is_maximised
+from boute.metrics import is_maximised
 from boute.outcome import Outcome, Robustness
 from boute.plan.explain import target_margins
 from boute.plan.model import Alternative, Plan
@@ -103,7 +103,8 @@ def front_table(view: StudyView, *, most: int | None = None) -> Table:
 
     With `most`, only so many plans, the most balanced first.
     """
-    between = [name for name in view.objectives if name not in {"quality", "cost_per_hour"}]
+    asked = dict.fromkeys([*view.objectives, *view.spec.targets.migration_limits()])
+    between = [name for name in asked if name not in {"quality", "cost_per_hour"}]
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column("Plan", no_wrap=True)
     table.add_column("Share, model")
@@ -157,7 +158,7 @@ def _row(rank: int, plan: Plan) -> dict[str, Any]:
     outcome = plan.predicted
     row: dict[str, Any] = {"rank": rank, "plan": plan.name}
     row |= {name: outcome.value(name) for name in plan.objectives}
-    row |= {name: outcome.value(name) for name in METRICS}
+    row |= outcome.values()
     row |= {"quality_low": outcome.quality_low, "quality_high": outcome.quality_high}
     row |= {"latency_error": outcome.latency_error, "utilisation": outcome.utilisation}
     row |= {"requests": outcome.requests, "failed": outcome.failed}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from boute.documents import Document
 from boute.errors import nearest
-from boute.metrics import METRICS
+from boute.metrics import METRICS, MIGRATION
 
 __all__ = [
     "Engine",
@@ -19,6 +19,7 @@ __all__ = [
     "ModelChoice",
     "Quality",
     "RouterChoice",
+    "RunningPool",
     "Search",
     "ServedBy",
     "Spec",
@@ -228,7 +229,11 @@ class Quality(Document):
 
 
 class Targets(Document):
-    """What a plan must meet: SLOs in seconds, a quality floor, and a budget in dollars an hour."""
+    """What a plan must meet: SLOs in seconds, a quality floor, and a budget in dollars an hour.
+
+    The last two limit how far it may be from the fleet that runs: GPUs that change hands, and
+    seconds until what has to start has started.
+    """
 
     ttft_p50_s: Positive | None = None
     ttft_p90_s: Positive | None = None
@@ -244,11 +249,22 @@ class Targets(Document):
     e2e_p99_s: Positive | None = None
     quality_min: Fraction | None = None
     budget_per_hour: Positive | None = None
+    moved_gpus_max: Annotated[int, Field(ge=0)] | None = None
+    migration_max_s: Annotated[float, Field(ge=0)] | None = None
+
+    def limits(self) -> dict[str, tuple[str, float]]:
+        """The targets that are set: name to metric and limit."""
+        given = self.model_dump(exclude_none=True)
+        return {name: (_LIMITED.get(name, name), float(value)) for name, value in given.items()}
 
     def latency_limits(self) -> dict[str, float]:
         """The latency targets that are set: metric name to limit in seconds."""
-        given = self.model_dump(exclude={"quality_min", "budget_per_hour"}, exclude_none=True)
-        return {name: float(value) for name, value in given.items()}
+        found = self.limits().items()
+        return {metric: limit for name, (metric, limit) in found if name not in _LIMITED}
+
+    def migration_limits(self) -> dict[str, float]:
+        """The limits on the way from the fleet that runs: metric name to limit."""
+        return {metric: limit for metric, limit in self.limits().values() if metric in MIGRATION}
 
     def request_limits(self) -> dict[str, float]:
         """What one request has to meet to count as goodput: latency name to limit in seconds.
@@ -260,6 +276,34 @@ class Targets(Document):
             latency = metric.split("_", 1)[0]
             limits[latency] = min(limit, limits.get(latency, limit))
         return limits
+
+
+# Targets that are not called like the metric that they limit.
+_LIMITED: Final = {
+    "quality_min": "quality",
+    "budget_per_hour": "cost_per_hour",
+    "moved_gpus_max": "moved_gpus",
+    "migration_max_s": "migration_s",
+}
+
+
+class RunningPool(Document):
+    """Replicas that run now, with the number formats that they serve their model in."""
+
+    model: Name
+    gpu: Name
+    replicas: Count
+    tensor_parallel: Count = 1
+    pipeline_parallel: Count = 1
+    weights: Weights = "bf16"
+    kv_cache: Literal["bf16", "fp8"] = "bf16"
+
+
+# A plan file, or its pools as they are.
+_Current = Annotated[
+    Annotated[FileName, Tag("file")] | Annotated[list[RunningPool], Tag("pools")],
+    Discriminator(lambda value: "pools" if isinstance(value, list) else "file"),
+]
 
 
 class Engine(Document):
@@ -309,6 +353,9 @@ class Spec(Document):
     measured: list[FileName] = Field(
         default_factory=list, description="files of measured step times, which replace the formulas"
     )
+    current: _Current | None = Field(
+        default=None, description="what runs now: a plan file, or its pools"
+    )
     search: Search = Search()
 
     @field_validator("models", mode="before", json_schema_input_type=_ModelChoices)
@@ -341,3 +388,13 @@ class Spec(Document):
     def model_names(self) -> tuple[str, ...]:
         """Names of the family, in the order given."""
         return tuple(choice.name for choice in self.models)
+
+    def migration_keys(self) -> list[str]:
+        """Keys of the spec that ask how far a plan is from what runs."""
+        targets = [
+            name for name, (metric, _) in self.targets.limits().items() if metric in MIGRATION
+        ]
+        return [
+            *(f"targets.{name}" for name in targets),
+            *(["objectives"] if set(MIGRATION) & set(self.objectives) else []),
+        ]

@@ -8,9 +8,11 @@ from typing import Final
 import numpy as np
 
 from boute.metrics import LATENCIES, latency_metric
+from boute.migration import Migration
 from boute.optimizer.constraints import instability
 from boute.optimizer.draft import Draft, routing_of
 from boute.optimizer.fidelity.part import Part, PartKey, PartSource
+from boute.optimizer.near import kind_of_option
 from boute.optimizer.options import Placed
 from boute.optimizer.problem import Problem
 from boute.plan.model import Routing
@@ -32,6 +34,8 @@ class Looker:
         self._problem = problem
         self._source = source
         self._options = problem.table.options
+        self._kinds = [kind_of_option(problem.context, option) for option in self._options]
+        self._migration = Migration(problem.context)
         self._wanted = latencies_among(problem.wanted)
         self._parts: dict[PartKey, Part] = {}
         self.is_exact = source.is_whole
@@ -85,6 +89,7 @@ class Looker:
             "slo_attainment": attained,
             "goodput_per_s": attained * rate_per_s,
         }
+        found |= self._migration.metrics_of({self._kinds[i]: n for i, n in draft.placed})
         for name, statistics in self._wanted.items():
             together = np.concatenate([part.latencies[name] for part in parts])
             for stat in statistics:

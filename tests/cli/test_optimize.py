@@ -245,3 +245,18 @@ def test_a_terminal_shows_hypervolume_best_and_time_left(
     assert re.search(r"mobo \d+/12, \d+ s left", plain)
     assert re.search(r"hypervolume 0\.\d+; best Quality 0\.\d+, P95 E2E .* s, \$.* per hour", plain)
     assert "plans from 12 evaluations" in plain
+
+
+def test_a_search_started_from_another_says_what_was_carried(
+    optimized: Any, folder: Path, boute: Callable[..., Any], small_spec: Callable[..., Any]
+) -> None:
+    spec = small_spec(workload={"trace": "azure-conversation", "duration_s": 60, "rate_scale": 1.2})
+    (folder / "boute.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+    study = optimized[0] / "out" / "study.db"
+    ran = boute("optimize", "boute.yaml", "--from", study, "--evaluations", "6", "--json")
+    assert ran.code == 0
+    found = json.loads(ran.out)["started_from"]
+    assert found["file"] == str(study)
+    assert found["plans"] == found["carried"] == 8
+    ran = boute("optimize", "boute.yaml", "--study", "out/study.db", "--evaluations", "6")
+    assert f"{study}: 8 of 8 plans were carried over" in ran.err

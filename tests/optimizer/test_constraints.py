@@ -56,3 +56,12 @@ def test_an_unstable_plan_misses_by_at_least_its_load(outcome: Outcome) -> None:
         assert misses(loaded, Targets()) == {"stability": pytest.approx(miss)}
     strained = outcome.model_copy(update={"verdict": "strained"})
     assert misses(strained, Targets()) == {}
+
+
+def test_moves_may_be_limited_to_none(outcome: Outcome) -> None:
+    moved = outcome.model_copy(update={"moved_gpus": 3, "migration_s": 90.0})
+    targets = Targets(moved_gpus_max=0, migration_max_s=60.0)
+    expected = {"moved_gpus_max": 3.0, "migration_max_s": 0.5}
+    assert misses(moved, targets) == pytest.approx(expected)
+    still = outcome.model_copy(update={"moved_gpus": 0, "migration_s": 0.0})
+    assert misses(still, targets) == {}

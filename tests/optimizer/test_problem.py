@@ -66,7 +66,8 @@ def test_targets_are_the_reference_point(context_of: ContextOf) -> None:
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_can_be_an_objective(context_of: ContextOf, metric: str) -> None:
     other = "quality" if metric != "quality" else "cost_per_hour"
-    problem = Problem(context_of(objectives=[metric, other], targets={}))
+    current = [{"model": "llama-3.1-8b", "gpu": "l40s", "replicas": 2}]
+    problem = Problem(context_of(objectives=[metric, other], targets={}, current=current))
     assert np.all(np.isfinite([problem.scale.best, problem.scale.worst]))
 
 

@@ -72,6 +72,7 @@ def test_a_resized_pool_needs_a_redeployment(plan: Plan) -> None:
     assert diff_plans(plan, other).apply == "redeploy"
     assert text_of(plan, other, "Pools") == "Resized: llama-3.2-3b on l4 TP1, 3 to 5 replicas."
     assert text_of(plan, other, "GPUs") == "l4: 3 to 5; llama-3.2-3b takes 2 more."
+    assert "2 GPUs change hands." in text_of(plan, other, "To apply")
 
 
 def test_gpus_that_change_hands_are_named(plan: Plan) -> None:

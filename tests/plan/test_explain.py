@@ -138,6 +138,30 @@ def test_start_up_is_told_where_it_is_known(plan: Plan) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("moved", "whole_s", "words"),
+    [
+        (0, 0.0, "No replica starts or stops."),
+        (1, 0.0, "1 GPU changes hands; no replica starts."),
+        (8, 88.8, "8 GPUs change hands; the fleet is whole after 88.8 s."),
+    ],
+)
+def test_how_far_it_is_from_what_runs(plan: Plan, moved: int, whole_s: float, words: str) -> None:
+    data = plan.model_dump()
+    data["predicted"] |= {"moved_gpus": moved, "migration_s": whole_s}
+    assert explain(Plan.model_validate(data)).sections()["From what runs"] == [words]
+    assert "From what runs" not in explain(plan).sections()
+
+
+def test_a_limit_of_no_moves_can_be_missed(plan: Plan) -> None:
+    data = plan.model_dump()
+    data["spec"]["targets"] = {"moved_gpus_max": 0}
+    for moved, met in ((0, True), (3, False)):
+        data["predicted"]["moved_gpus"] = moved
+        (margin,) = target_margins(Plan.model_validate(data))
+        assert margin.met == met
+
+
 def drawn(plan: Plan, **changes: Any) -> Plan:
     """The plan with its TTFT between 0.5 and 0.9 s over resamples."""
     robustness = {

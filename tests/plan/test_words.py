@@ -9,6 +9,7 @@ from boute.plan.words import (
     metric_label,
     metric_short,
     metric_text,
+    moved_text,
     number_text,
     seconds_text,
 )
@@ -53,10 +54,17 @@ def test_every_metric_has_words_of_its_own() -> None:
         ("cost_per_million_tokens", 0.84, "$0.84 per million tokens"),
         ("energy_j_per_token", 0.412, "0.412 J per token"),
         ("tpot_p50_s", 0.0117, "11.7 ms"),
+        ("moved_gpus", 12.0, "12"),
+        ("migration_s", 43.3, "43.3 s"),
     ],
 )
 def test_values_carry_their_units(metric: str, value: float, text: str) -> None:
     assert metric_text(metric, value) == text
+
+
+def test_moves_are_counted_in_gpus() -> None:
+    assert moved_text(1) == "1 GPU changes hands"
+    assert moved_text(12) == "12 GPUs change hands"
 
 
 def test_changes_say_which_way_is_better() -> None:

@@ -18,6 +18,7 @@ from boute.spec.model import (
     LengthDistribution,
     ModelChoice,
     Quality,
+    RunningPool,
     Search,
     ServedBy,
     Spec,
@@ -35,6 +36,7 @@ SECTIONS: list[tuple[str, type[BaseModel]]] = [
     ("Lengths are lognormal:", LengthDistribution),
     ("## quality", Quality),
     ("## engine", Engine),
+    ("## current", RunningPool),
     ("## search", Search),
 ]
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from boute.documents import check_document, dump_yaml, parse_yaml
 from boute.errors import SpecError
-from boute.metrics import METRICS
+from boute.metrics import METRICS, MIGRATION
 from boute.spec import Engine, Search, Spec, Targets
 
 SMALLEST: dict[str, Any] = {
@@ -194,18 +194,22 @@ def test_the_burst_factor_is_limited_for_bursts_only() -> None:
     assert spec.workload.generator.burst_factor == 50
 
 
+OTHERS = {"quality_min", "budget_per_hour", "moved_gpus_max", "migration_max_s"}
+
+
 def test_every_latency_target_is_a_metric_and_no_target_is_forgotten() -> None:
-    targets = Targets.model_validate(dict.fromkeys(Targets.model_fields, 0.5))
-    assert set(targets.latency_limits()) == set(Targets.model_fields) - {
-        "quality_min",
-        "budget_per_hour",
-    }
-    assert set(targets.latency_limits()) <= set(METRICS)
+    targets = Targets.model_validate(
+        dict.fromkeys(Targets.model_fields, 0.5) | {"moved_gpus_max": 1}
+    )
+    assert set(targets.latency_limits()) == set(Targets.model_fields) - OTHERS
+    assert set(targets.limits()) == set(Targets.model_fields)
+    assert {metric for metric, _ in targets.limits().values()} <= set(METRICS)
+    assert set(targets.migration_limits()) == set(MIGRATION)
 
 
 @given(
     st.dictionaries(
-        st.sampled_from(sorted(set(Targets.model_fields) - {"quality_min", "budget_per_hour"})),
+        st.sampled_from(sorted(set(Targets.model_fields) - OTHERS)),
         st.floats(0.001, 100),
     )
 )
@@ -232,3 +236,28 @@ def test_the_schema_for_editors_allows_the_short_form_and_knows_the_limits() -> 
     assert (models["minItems"], models["maxItems"]) == (1, 16)
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["models", "gpus", "workload", "quality"]
+
+
+RUNS = {"model": "llama-3.1-8b", "gpu": "l4", "replicas": 2}
+
+
+def test_what_runs_is_a_plan_file_or_its_pools() -> None:
+    assert Spec.model_validate(SMALLEST | {"current": "out/plans/plan-01.yaml"}).current
+    pools = Spec.model_validate(SMALLEST | {"current": [RUNS]}).current
+    assert isinstance(pools, list)
+    assert (pools[0].replicas, pools[0].weights, pools[0].tensor_parallel) == (2, "bf16", 1)
+
+
+@pytest.mark.parametrize(
+    ("current", "message"),
+    [
+        ([RUNS | {"replicas": 0}], r"current\[0\].replicas: should be at least 1"),
+        ([{"model": "llama-3.1-8b", "gpu": "l4"}], r"current\[0\].replicas is missing"),
+        ([RUNS | {"tensor_paralel": 2}], r"unknown key .*tensor_paralel; did you mean tensor_p"),
+        (3, "current: should be text"),
+        ("", "current: should have at least 1"),
+    ],
+)
+def test_what_runs_is_checked_and_named(current: object, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        check_document(SMALLEST | {"current": current}, Spec, where="boute.yaml", error=SpecError)
