@@ -36,6 +36,7 @@ from boute.running import (
 from boute.simulation.chrome import chrome_trace
 from boute.simulation.fleet import FleetRun, PoolLoad
 from boute.simulation.verdict import judge_pool
+from boute.statistics import percentiles
 from boute.windowed import evaluate_windows, window_curves
 from boute.workload.arrays import Floats, Ints, Workload
 
@@ -197,5 +198,5 @@ def _window_s(run: FleetRun, workload: Workload) -> float:
 def _latency(values: Floats) -> Latency:
     if len(values) == 0:
         return Latency(mean=0.0, p50=0.0, p90=0.0, p95=0.0, p99=0.0)
-    p50, p90, p95, p99 = (float(value) for value in np.percentile(values, PERCENTILES))
+    p50, p90, p95, p99 = percentiles(values, PERCENTILES)
     return Latency(mean=float(values.mean()), p50=p50, p90=p90, p95=p95, p99=p99)

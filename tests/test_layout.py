@@ -18,7 +18,16 @@ from boute.routing.training import fit_router
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "boute"
 
-BASE = {"boute", "errors", "files", "documents", "tables", "compiled", "least_squares"}
+BASE = {
+    "boute",
+    "errors",
+    "files",
+    "documents",
+    "tables",
+    "compiled",
+    "least_squares",
+    "statistics",
+}
 NOUNS = BASE | {"profiles", "metrics", "outcome", "spec", "plan"}
 CONTEXT = NOUNS | {"workload", "routing", "performance"}
 EVALUATE = CONTEXT | {"context", "simulation"}
@@ -31,6 +40,7 @@ MAY_IMPORT = {
     "tables": BASE,
     "compiled": BASE,
     "least_squares": BASE,
+    "statistics": BASE,
     "profiles": BASE,
     "metrics": BASE,
     "outcome": NOUNS,
