@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from boute.context import Context, prepare
 from boute.evaluate import evaluate, latency_curves, offered_load
+from boute.migration import Migration
 from boute.optimizer.problem import Problem
 from boute.optimizer.sobol_points import sobol_points
 from boute.plan.decision import Decision
 from boute.pooling import Ranked
-from boute.spec.model import Spec
+from boute.spec.model import RunningPool, Spec
 from boute.world import whole_workload
 
 GENERATOR = {
@@ -75,6 +76,17 @@ def test_the_whole_trace_says_the_same_within_the_stated_error(
         assert thinned.energy_j_per_token == pytest.approx(whole.energy_j_per_token, rel=0.05)
         assert sum(pool.requests for pool in thinned.pools) == pytest.approx(whole.requests, abs=5)
         assert thinned.pools[0].requests == pytest.approx(whole.pools[0].requests, rel=0.1)
+
+
+def test_it_tells_how_far_a_plan_is_from_what_runs(
+    context: Context, decisions: list[Decision]
+) -> None:
+    runs = [RunningPool(model="llama-3.1-8b", gpu="l40s", replicas=2)]
+    moving = replace(context, spec=context.spec.model_copy(update={"current": runs}))
+    outcome = evaluate(decisions[0], moving.workload, moving)
+    told = Migration(moving).metrics(decisions[0])
+    assert {name: outcome.value(name) for name in told} == told
+    assert evaluate(decisions[0], context.workload, context).moved_gpus is None
 
 
 def test_it_is_pure_and_utilisation_is_that_of_the_busiest_window(
