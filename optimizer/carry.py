@@ -84,11 +84,7 @@ class Carrier:
         decoder = self._problem.decoder
         if not self._same_scores:
             return decoder.routing_for(self._shares(old))
-        return Routing(
-            models=list(old.models),
-            fractions=decoder.load_fractions(np.array(old.thresholds)).tolist(),
-            thresholds=list(old.thresholds),
-        )
+        return decoder.routing_at(np.array(old.thresholds, dtype=np.float64))
 
     def _shares(self, old: Routing) -> Floats:
         names = self._context.model_names

@@ -21,7 +21,7 @@ from boute.optimizer.inventory import Inventory
 from boute.optimizer.options import ROUNDING, Option, OptionTable
 from boute.plan.decision import Decision
 from boute.plan.model import Routing
-from boute.routing.thresholds import thresholds_for
+from boute.routing.thresholds import ALL, NONE, thresholds_for
 from boute.workload.arrays import Floats
 
 __all__ = ["FULLEST", "Decoder", "Rejection"]
@@ -83,13 +83,28 @@ class Decoder:
         """The routing nearest to fractions [K] of the queries; remembered, as they recur."""
         key = asked.tobytes()
         if key not in self._routings:
-            thresholds = thresholds_for(self._context.score, asked)
-            self._routings[key] = Routing(
-                models=list(self._context.model_names),
-                fractions=self.load_fractions(thresholds).tolist(),
-                thresholds=thresholds.tolist(),
-            )
+            self._routings[key] = self.routing_at(thresholds_for(self._context.score, asked))
         return self._routings[key]
+
+    def routing_at(self, thresholds: Floats) -> Routing:
+        """The routing at thresholds [K - 1], but that a model without requests takes no scores.
+
+        Rows of the table that no request of this workload repeats may lie between two thresholds.
+        Their model has no pool, so others have to answer when such a query comes.
+        """
+        fractions = self.load_fractions(thresholds)
+        served = np.flatnonzero(fractions > 0.0)
+        closed = thresholds.copy()
+        for model in range(len(closed)):
+            if model >= served[-1]:
+                closed[model] = ALL
+            elif fractions[model] == 0.0:
+                closed[model] = closed[model - 1] if model > 0 else NONE
+        return Routing(
+            models=list(self._context.model_names),
+            fractions=fractions.tolist(),
+            thresholds=closed.tolist(),
+        )
 
     def _attempt(self, routing: Routing, genes: Genes) -> Decision | Rejection:
         placed = self._place(routing.fractions, genes)

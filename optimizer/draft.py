@@ -18,7 +18,7 @@ from boute.plan.decision import Decision
 from boute.plan.model import Routing
 from boute.routing.thresholds import realised_fractions
 
-__all__ = ["Draft", "decision_of_draft", "draft_of", "routing_of"]
+__all__ = ["Draft", "cuts_of", "decision_of_draft", "draft_of", "routing_of"]
 
 
 class Draft(NamedTuple):
@@ -33,11 +33,15 @@ def draft_of(decision: Decision, problem: Problem) -> Draft:
 
     Pools have to be options of the table; KeyError otherwise.
     """
-    shares = realised_fractions(problem.context.score, decision.routing.thresholds)
-    cuts = np.rint(np.cumsum(shares)[:-1] * SHARE_STEPS).astype(int)
     index = problem.table.index
     placed = sorted((index[problem.table.option(p)], p.replicas) for p in decision.pools)
-    return Draft(tuple(cuts.tolist()), tuple(placed))
+    return Draft(cuts_of(decision.routing, problem), tuple(placed))
+
+
+def cuts_of(routing: Routing, problem: Problem) -> tuple[int, ...]:
+    """The cuts, to the percent, of the rows that each model takes."""
+    shares = realised_fractions(problem.context.score, routing.thresholds)
+    return tuple(np.rint(np.cumsum(shares)[:-1] * SHARE_STEPS).astype(int).tolist())
 
 
 def routing_of(cuts: tuple[int, ...], problem: Problem) -> Routing:

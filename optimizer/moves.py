@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from boute.optimizer.draft import Draft, routing_of
+from boute.optimizer.draft import Draft, cuts_of, routing_of
 from boute.optimizer.encoding import SHARE_STEPS
 from boute.optimizer.inventory import rooms_by_size
 from boute.optimizer.options import Placed
@@ -45,6 +45,7 @@ class Moves:
         budget = context.spec.targets.budget_per_hour
         self._budget = math.inf if budget is None else budget * (1.0 + 1e-9)
         self._rate = context.workload.peak_rate_per_s
+        self._plainest: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._kinds: list[Callable[[Draft, Draft, np.random.Generator], Draft | None]] = [
             self._add, self._remove, self._swap, self._anew, self._borrow_placement,
         ]  # fmt: skip
@@ -100,7 +101,7 @@ class Moves:
             if fraction > 0.0 and not self._cover(model, fraction * self._rate, counts, rng):
                 return None
         placed = tuple(sorted(counts.items()))
-        return Draft(draft.cuts, placed) if self.fits(placed) else None
+        return Draft(self._plain(draft.cuts), placed) if self.fits(placed) else None
 
     def fits(self, placed: Placed) -> bool:
         """Whether replicas find room in the nodes, and the budget allows them."""
@@ -115,6 +116,12 @@ class Moves:
                     key = (option.gpu, size)
                     taken[key] = taken.get(key, 0) + n * option.gpus
         return all(used <= self._rooms[gpu][size] for (gpu, size), used in taken.items())
+
+    def _plain(self, cuts: tuple[int, ...]) -> tuple[int, ...]:
+        """Of several cuts that mean one routing the same one, so that no draft has two names."""
+        if cuts not in self._plainest:
+            self._plainest[cuts] = cuts_of(routing_of(cuts, self._problem), self._problem)
+        return self._plainest[cuts]
 
     def _cover(self, model: int, load: float, counts: Counts, rng: np.random.Generator) -> bool:
         """Add replicas of an option that is held, or of another, until the load is carried."""

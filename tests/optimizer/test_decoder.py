@@ -17,7 +17,7 @@ from boute.optimizer.options import OptionTable
 from boute.optimizer.problem import Problem
 from boute.plan.decision import Decision
 from boute.plan.model import Pool
-from boute.routing.thresholds import route
+from boute.routing.thresholds import realised_fractions, route, thresholds_for
 from boute.workload.arrays import Floats
 
 Limited = Callable[[Context, list[int], float | None], Context]
@@ -260,3 +260,28 @@ def test_load_fractions_count_requests_and_not_rows(problem: Problem) -> None:
     score = problem.context.workload.score
     cut = float(np.median(score))
     assert shares(problem, np.array([cut])) == [np.mean(score <= cut), np.mean(score > cut)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(cuts=st.lists(st.integers(0, 100), min_size=2, max_size=2))
+def test_a_model_without_requests_takes_no_scores(few_requests: Context, cuts: list[int]) -> None:
+    """Else it would be sent queries of the table that no pool of its own could answer."""
+    decoder = Decoder(few_requests, OptionTable(few_requests))
+    edges = np.array([0, *sorted(cuts), 100])
+    routing = decoder.routing_for(np.diff(edges) / 100.0)
+    taken = realised_fractions(few_requests.score, routing.thresholds)
+    for share, rows in zip(routing.fractions, taken, strict=True):
+        assert share > 0.0 or rows == 0.0
+    asked = thresholds_for(few_requests.score, np.diff(edges) / 100.0)
+    assert routing.fractions == decoder.load_fractions(asked).tolist()
+    assert decoder.load_fractions(np.array(routing.thresholds)).tolist() == routing.fractions
+
+
+@pytest.fixture(scope="module")
+def few_requests(context_of: Callable[..., Context]) -> Context:
+    """Three models, and so few requests that many rows of the table are of none."""
+    return context_of(
+        models=["llama-3.1-8b", "llama-3.1-70b", {"name": "llama-3.1-405b", "weights": "fp8"}],
+        workload={"trace": "azure-conversation", "duration_s": 120, "max_requests": 40},
+        gpus={"h100-sxm": {"count": 16}},
+    )
