@@ -41,7 +41,7 @@ def test_a_plan_is_simulated_on_windows_and_on_the_whole(thinned: Any, boute: An
     predicted = yaml.safe_load(plan.read_text())["predicted"]
     some = json.loads(boute("simulate", plan, "--json").out)
     whole = json.loads(boute("simulate", plan, "--whole", "--json").out)
-    assert some == predicted
+    assert {name: value for name, value in some.items() if value is not None} == predicted
     assert whole["thinning_error"] == {}
     assert whole["requests"] == some["requests"]
     assert whole["e2e"] != some["e2e"]

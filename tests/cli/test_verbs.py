@@ -70,11 +70,11 @@ def test_planning_never_imports_ray_or_vllm(spec: Path, environment: dict[str, s
     code = (
         "import sys\nfrom boute.cli.main import main\n"
         "code = main(['optimize', 'boute.yaml', '--evaluations', '20', '--json'])\n"
-        "print(sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)\n"
+        "print(sorted(sys.modules), file=sys.stderr)\n"
         "sys.exit(code)"
     )
     done = in_process(environment, code)
-    assert "'torch'" in done.stderr
+    assert "'boute.optimizer.mobo'" in done.stderr
     for name in ("ray", "vllm"):
         assert f"'{name}'" not in done.stderr
 
@@ -132,7 +132,10 @@ def test_check_as_json(spec: Path, boute: Any) -> None:
 
 def test_simulate_gives_what_the_plan_predicts(plan_file: Path, boute: Any) -> None:
     plan = yaml.safe_load(plan_file.read_text())
-    assert json_of(boute("simulate", plan_file, "--json")) == plan["predicted"]
+    again = json_of(boute("simulate", plan_file, "--json"))
+    predicted = plan["predicted"]
+    assert predicted.pop("robustness")["resamples"] == 19  # drawn by a search only
+    assert {name: value for name, value in again.items() if value is not None} == predicted
     ran = boute("simulate", plan_file)
     assert ran.out.startswith("plan-01: quality 0.")
     assert "within the targets" in ran.out.splitlines()[-1]

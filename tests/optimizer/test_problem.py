@@ -37,16 +37,16 @@ def test_what_is_rejected_counts_as_worse_than_what_is_not(problem: Problem) -> 
     assert trial.violation == 10.5
 
 
-def test_a_preview_knows_cost_and_quality(problem: Problem) -> None:
+def test_a_promise_knows_cost_and_quality(problem: Problem) -> None:
     point = (0.4,) * problem.encoding.dimensions
     decision = problem.decode(point)
     assert isinstance(decision, Decision)
-    preview = problem.preview(point, decision)
+    promised, _ = problem.promised(problem.estimator.estimate(decision))
     outcome = evaluate(decision, problem.context.workload, problem.context)
     trial = problem.evaluated(point, decision, outcome)
     assert trial.values is not None
     exact = [problem.objectives.index(name) for name in ("quality", "cost_per_hour")]
-    assert preview.values[exact] == pytest.approx(trial.values[exact])
+    assert promised[exact] == pytest.approx(trial.values[exact])
 
 
 def test_the_scale_is_the_same_for_every_search(context: Context, problem: Problem) -> None:
