@@ -81,14 +81,16 @@ class Estimator:
         price = sum(self._table.option(p).price_per_hour * p.replicas for p in decision.pools)
         tokens = max(whole.tokens, 1)
         met = whole.within_limits / source.requests
+        span_s = max(source.duration_s, whole.end_s) if source.drains else source.duration_s
+        joules = whole.idle_w * span_s + whole.dynamic_j
         metrics = self._latencies(whole.latencies)
         metrics |= {
             "quality": self.judged_quality(routing),
             "cost_per_hour": price,
-            "cost_per_million_tokens": price / 3600.0 * source.duration_s / tokens * 1e6,
-            "energy_j_per_token": whole.idle_w * source.duration_s / tokens,
+            "cost_per_million_tokens": price / 3600.0 * span_s / tokens * 1e6,
+            "energy_j_per_token": joules / tokens,
             "slo_attainment": met,
-            "goodput_per_s": met * self._context.workload.rate_per_s,
+            "goodput_per_s": whole.within_limits / span_s,
         } | self._migration.metrics(decision)
         return Estimate(metrics, whole.utilisation)
 

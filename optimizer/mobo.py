@@ -25,7 +25,7 @@ from boute.optimizer.fidelity.part import PartSource
 from boute.optimizer.fidelity.simulated import SimulatedParts
 from boute.optimizer.fidelity.steady import SteadyParts
 from boute.optimizer.local_search import LocalSearch
-from boute.optimizer.pareto import nondominated
+from boute.optimizer.pareto import hypervolume, nondominated
 from boute.optimizer.problem import Problem
 from boute.optimizer.seeds import seeds
 from boute.optimizer.trial import Trial
@@ -44,6 +44,11 @@ PROMOTED: Final = 64  # drafts of one level that are looked at on the next, each
 
 # Work of a round on each level, in microseconds as they count it; as much again to promote.
 WORK: Final = 300_000
+# Gain of the next batch, as a share of the hypervolume, above which it is tried before more is
+# looked for.
+PLENTY: Final = 0.01
+_BATCH: Final = 8
+
 # Rounds of work without a gain after which nothing more is expected.
 _PATIENCE: Final = 10
 
@@ -101,7 +106,7 @@ class Mobo:
                 draft = draft_of(trial.decision, self._problem)
                 self._drafts[draft] = trial.decision.key
                 self._levels[-1].look_at([draft])
-        if not self._waiting():
+        if not self._waiting() and not self._has_plenty():
             self._grow()
 
     def _begin(self) -> None:
@@ -148,6 +153,15 @@ class Mobo:
             self._work(WORK, rng)
             if self._gains(1):
                 return
+
+    def _has_plenty(self) -> bool:
+        """Whether the drafts at hand promise so much that looking for more can wait."""
+        front = self._front()
+        gains = [looked.values for looked in self._levels[-1].best(_BATCH, front, self._drafts)]
+        if not gains or not self._levels[-1].archive.members:
+            return False
+        now = hypervolume(front)
+        return hypervolume(np.vstack([front, gains])) > (1.0 + PLENTY) * now
 
     def _front(self) -> Floats:
         """Objectives [n, m] of the plans that were tried and that no other dominates."""

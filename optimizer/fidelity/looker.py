@@ -77,7 +77,7 @@ class Looker:
         attained = sum(part.within_limits for part in parts) / source.requests
         # What a window leaves to be done at its end would be done beside what comes after it.
         span_s, rate_per_s = source.duration_s, self._problem.context.workload.rate_per_s
-        if source.is_whole:
+        if source.drains:
             span_s = max(span_s, *(part.end_s for part in parts))
             rate_per_s = source.requests / span_s
         joules = sum(part.idle_w * span_s + part.dynamic_j for part in parts)

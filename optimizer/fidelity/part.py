@@ -49,10 +49,11 @@ class PartSource(Protocol):
     """Something that works out parts, from n requests over `duration_s`.
 
     `is_whole` says whether those are the whole workload and the parts are just what a full
-    evaluation finds.
+    evaluation finds; `drains` whether the time after the last arrival counts, as it does there.
     """
 
     is_whole: bool
+    drains: bool
     requests: int
     duration_s: float
 

@@ -40,6 +40,7 @@ class SimulatedParts:
         self._window = window_of(context.workload, longest)
         self._draw = np.random.default_rng(self._seed).random(len(self._window))
         self.is_whole = self._window is context.workload and self._window.thinning is None
+        self.drains = self.is_whole
         self.requests = len(self._window)
         self.duration_s = self._window.duration_s
 

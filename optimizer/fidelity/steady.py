@@ -66,8 +66,12 @@ class SteadyParts:
         self._busy = np.bincount(arrived, minlength=count) * (count / len(workload))
         self._curves: dict[int, _Curve] = {}
         self.is_whole = False
+        self.drains = workload.thinning is None
         self.requests = len(chosen)
+        # The sample as a workload of its own: as long as its requests take at the rate of all.
         self.duration_s = len(chosen) / workload.rate_per_s
+        self._arrival_s = workload.arrival_s[chosen]
+        self._of_whole = self.duration_s / workload.duration_s
 
     def part(self, key: PartKey, share: float) -> tuple[Part, int]:
         """A part and the work that it took."""
@@ -119,14 +123,16 @@ class SteadyParts:
         met = np.ones(len(own), dtype=bool)
         for name, limit in self._limits.items():
             met &= times[name] <= limit
-        watts = card.idle_w + (card.peak_w - card.idle_w) * min(utilisation, 1.0)
+        # Between idle and peak in proportion to the load: a prior, not a prediction.
+        above_w = (card.peak_w - card.idle_w) * min(utilisation, 1.0)
+        last_s = float((self._arrival_s[own] + times["e2e"]).max(initial=0.0))
         return Part(
             latencies={name: times[name] for name in self._wanted},
             within_limits=int(met.sum()),
             tokens=int(output.sum()),
-            dynamic_j=0.0,
-            idle_w=replicas * option.gpus * watts,
-            end_s=0.0,
+            dynamic_j=replicas * option.gpus * above_w * self.duration_s,
+            idle_w=replicas * option.gpus * card.idle_w,
+            end_s=last_s * self._of_whole,
             utilisation=utilisation * self._peak_of_mean,
             unstable=utilisation * self._peak_of_mean >= 1.0,
         )
