@@ -23,8 +23,8 @@ __all__ = ["Looker", "latencies_among"]
 # What putting a plan together takes besides its parts, in microseconds.
 _TOGETHER: Final = 150
 
-# Parts that are remembered at most; each holds some arrays as long as the window.
-_REMEMBERED: Final = 4096
+# What the parts that are remembered may take: each holds arrays of its requests' latencies.
+_REMEMBERED_BYTES: Final = 256 * 2**20
 
 
 class Looker:
@@ -38,6 +38,7 @@ class Looker:
         self._migration = Migration(problem.context)
         self._wanted = latencies_among(problem.wanted)
         self._parts: dict[PartKey, Part] = {}
+        self._bytes = 0
         self.is_exact = source.is_whole
         self.work = 0
 
@@ -65,8 +66,10 @@ class Looker:
         if part is None:
             part, work = self._source.part(key, share)
             self.work += work
-            if len(self._parts) >= _REMEMBERED:
-                del self._parts[next(iter(self._parts))]  # the one not asked for the longest
+            self._bytes += part.nbytes
+            while self._bytes > _REMEMBERED_BYTES and self._parts:
+                # The one not asked for the longest.
+                self._bytes -= self._parts.pop(next(iter(self._parts))).nbytes
         self._parts[key] = part
         return part
 

@@ -35,6 +35,11 @@ class Part:
     utilisation: float
     unstable: bool
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        return sum(values.nbytes for values in self.latencies.values())
+
 
 class PartKey(NamedTuple):
     """A model, the scores that it takes queries of (the lower bound left out), and its replicas."""

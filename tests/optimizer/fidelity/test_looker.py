@@ -86,6 +86,20 @@ def test_a_part_is_worked_out_once(problem: Problem) -> None:
     assert again < one_model  # putting together only
 
 
+def test_what_is_forgotten_is_worked_out_again(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is bounded, and what a look says does not depend on what is remembered."""
+    looker = Looker(problem, SimulatedParts(problem, longest=10**6))
+    twice = drafts(problem) * 2
+    known = [looker.metrics(draft) for draft in twice]
+    monkeypatch.setattr("boute.optimizer.fidelity.looker._REMEMBERED_BYTES", 1)
+    small = Looker(problem, SimulatedParts(problem, longest=10**6))
+    assert [small.metrics(draft) for draft in twice] == known
+    assert small.work > looker.work
+    assert len(small._parts) <= 1
+
+
 def test_a_window_is_not_taken_for_the_whole(problem: Problem) -> None:
     short = Looker(problem, SimulatedParts(problem, longest=50))
     whole = Looker(problem, SimulatedParts(problem, longest=10**6))
