@@ -27,6 +27,7 @@ from boute.optimizer.fidelity.steady import SteadyParts
 from boute.optimizer.local_search import LocalSearch
 from boute.optimizer.pareto import hypervolume, nondominated
 from boute.optimizer.problem import Problem
+from boute.optimizer.search import BATCH
 from boute.optimizer.seeds import seeds
 from boute.optimizer.trial import Trial
 from boute.plan.decision import Decision
@@ -47,7 +48,6 @@ WORK: Final = 300_000
 # Gain of the next batch, as a share of the hypervolume, above which it is tried before more is
 # looked for.
 PLENTY: Final = 0.01
-_BATCH: Final = 8
 
 # Rounds of work without a gain after which nothing more is expected.
 _PATIENCE: Final = 10
@@ -155,10 +155,13 @@ class Mobo:
                 return
 
     def _has_plenty(self) -> bool:
-        """Whether the drafts at hand promise so much that looking for more can wait."""
+        """Whether the drafts at hand promise so much that looking for more can wait.
+
+        Looks that are not exact promise too much as a rule.
+        """
         front = self._front()
-        gains = [looked.values for looked in self._levels[-1].best(_BATCH, front, self._drafts)]
-        if not gains or not self._levels[-1].archive.members:
+        gains = [looked.values for looked in self._gains(BATCH)]
+        if not self._is_exact or not gains or not self._levels[-1].archive.members:
             return False
         now = hypervolume(front)
         return hypervolume(np.vstack([front, gains])) > (1.0 + PLENTY) * now
