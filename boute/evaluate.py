@@ -31,6 +31,7 @@ from boute.running import (
     routed,
     simulate,
     utilisation,
+    with_request_time,
     within_limits,
 )
 from boute.simulation.chrome import chrome_trace
@@ -46,6 +47,9 @@ __all__ = [
     "latency_curves",
     "offered_load",
     "run_fleet",
+    "utilisation",
+    "with_request_time",
+    "within_limits",
     "write_chrome_trace",
 ]
 

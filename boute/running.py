@@ -38,6 +38,7 @@ __all__ = [
     "routed",
     "simulate",
     "utilisation",
+    "with_request_time",
     "within_limits",
 ]
 
@@ -78,6 +79,11 @@ def simulate(
         model=assigned,
         seed=seed,
     )
+    return with_request_time(run, loads)
+
+
+def with_request_time(run: FleetRun, loads: list[PoolLoad]) -> FleetRun:
+    """The run with what a request pays around its engine; the pools' runs keep engine time."""
     around_s = np.array([load.replica.request_s for load in loads])[run.pool]
     return replace(run, ttft_s=run.ttft_s + around_s, e2e_s=run.e2e_s + around_s)
 

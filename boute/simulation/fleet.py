@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from boute.performance.replica import Replica
 from boute.simulation.pool import PoolRun, simulate_pool
 
-__all__ = ["FleetRun", "PoolLoad", "choose_pools", "simulate_fleet"]
+__all__ = ["FleetRun", "PoolLoad", "choose_pools", "dealt", "simulate_fleet", "simulate_pools"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,26 @@ def simulate_fleet(
     model's pools do is the same whatever the other models run on. Raise ValueError for a request
     whose model no pool of positive weight serves.
     """
-    pool = choose_pools(pools, model, seed)
+    return simulate_pools(
+        pools,
+        arrival_s=arrival_s,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        pool=choose_pools(pools, model, seed),
+        seed=seed,
+    )
+
+
+def simulate_pools(
+    pools: Sequence[PoolLoad],
+    *,
+    arrival_s: NDArray[np.float64],
+    input_tokens: NDArray[np.int64],
+    output_tokens: NDArray[np.int64],
+    pool: NDArray[np.int64],
+    seed: int,
+) -> FleetRun:
+    """Run N requests whose pools [N] are known."""
     members = tuple(np.flatnonzero(pool == place) for place in range(len(pools)))
     runs = tuple(
         simulate_pool(
@@ -84,8 +103,8 @@ def simulate_fleet(
         )
         for load, mine in zip(pools, members, strict=True)
     )
-    ttft_s, queue_s, finish_s = (np.full(len(model), np.inf) for _ in range(3))
-    failed = np.zeros(len(model), dtype=np.bool_)
+    ttft_s, queue_s, finish_s = (np.full(len(pool), np.inf) for _ in range(3))
+    failed = np.zeros(len(pool), dtype=np.bool_)
     for run, mine in zip(runs, members, strict=True):
         ttft_s[mine] = run.ttft_s
         queue_s[mine] = run.queue_s
@@ -118,9 +137,13 @@ def choose_pools(
         weights = np.array([pools[i].weight for i in places], np.float64)
         if weights.sum() <= 0:
             raise ValueError(f"no pool of positive weight serves model {which}")
-        edges = np.cumsum(weights) / weights.sum()
         mine = model == which
-        # The last edge may round to just below 1.
-        at = np.minimum(np.searchsorted(edges, draw[mine], side="right"), len(places) - 1)
-        chosen[mine] = places[at]
+        chosen[mine] = places[dealt(draw[mine], weights)]
     return chosen
+
+
+def dealt(draw: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Places [n] that draws [n] from [0, 1) fall on, in proportion to their weights."""
+    edges = np.cumsum(weights) / weights.sum()
+    # The last edge may round to just below 1.
+    return np.minimum(np.searchsorted(edges, draw, side="right"), len(weights) - 1)
