@@ -13,7 +13,7 @@ import numpy as np
 from boute.context import Context
 from boute.metrics import LATENCIES, latency_metric
 from boute.migration import Migration
-from boute.optimizer.fidelity.part import merged
+from boute.optimizer.fidelity.part import merged, sums_of
 from boute.optimizer.fidelity.steady import SteadyParts
 from boute.optimizer.options import OptionTable
 from boute.optimizer.robustness import CONFIDENCE
@@ -79,19 +79,10 @@ class Estimator:
                 parts.append(source.of_pools(scores, placed, weights, routing.fractions[index]))
         whole = merged(parts)
         price = sum(self._table.option(p).price_per_hour * p.replicas for p in decision.pools)
-        tokens = max(whole.tokens, 1)
-        met = whole.within_limits / source.requests
-        span_s = max(source.duration_s, whole.end_s) if source.drains else source.duration_s
-        joules = whole.idle_w * span_s + whole.dynamic_j
+        rate_per_s = self._context.workload.rate_per_s
         metrics = self._latencies(whole.latencies)
-        metrics |= {
-            "quality": self.judged_quality(routing),
-            "cost_per_hour": price,
-            "cost_per_million_tokens": price / 3600.0 * span_s / tokens * 1e6,
-            "energy_j_per_token": joules / tokens,
-            "slo_attainment": met,
-            "goodput_per_s": whole.within_limits / span_s,
-        } | self._migration.metrics(decision)
+        metrics |= sums_of([whole], source, price_per_hour=price, rate_per_s=rate_per_s)
+        metrics |= {"quality": self.judged_quality(routing)} | self._migration.metrics(decision)
         return Estimate(metrics, whole.utilisation)
 
     def _latencies(self, values: dict[str, Floats]) -> dict[str, float]:

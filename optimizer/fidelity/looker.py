@@ -11,7 +11,7 @@ from boute.metrics import LATENCIES, latency_metric
 from boute.migration import Migration
 from boute.optimizer.constraints import instability
 from boute.optimizer.draft import Draft, routing_of
-from boute.optimizer.fidelity.part import Part, PartKey, PartSource
+from boute.optimizer.fidelity.part import Part, PartKey, PartSource, sums_of
 from boute.optimizer.near import kind_of_option
 from boute.optimizer.options import Placed
 from boute.optimizer.problem import Problem
@@ -74,24 +74,10 @@ class Looker:
         return part
 
     def _together(self, draft: Draft, routing: Routing, parts: Sequence[Part]) -> dict[str, float]:
-        source = self._source
         price = sum(self._options[index].price_per_hour * n for index, n in draft.placed)
-        tokens = max(sum(part.tokens for part in parts), 1)
-        attained = sum(part.within_limits for part in parts) / source.requests
-        # What a window leaves to be done at its end would be done beside what comes after it.
-        span_s, rate_per_s = source.duration_s, self._problem.context.workload.rate_per_s
-        if source.drains:
-            span_s = max(span_s, *(part.end_s for part in parts))
-            rate_per_s = source.requests / span_s
-        joules = sum(part.idle_w * span_s + part.dynamic_j for part in parts)
-        found = {
-            "quality": self._problem.estimator.judged_quality(routing),
-            "cost_per_hour": price,
-            "cost_per_million_tokens": price / 3600.0 * span_s / tokens * 1e6,
-            "energy_j_per_token": joules / tokens,
-            "slo_attainment": attained,
-            "goodput_per_s": attained * rate_per_s,
-        }
+        rate_per_s = self._problem.context.workload.rate_per_s
+        found = sums_of(parts, self._source, price_per_hour=price, rate_per_s=rate_per_s)
+        found["quality"] = self._problem.estimator.judged_quality(routing)
         found |= self._migration.metrics_of({self._kinds[i]: n for i, n in draft.placed})
         for name, statistics in self._wanted.items():
             together = np.concatenate([part.latencies[name] for part in parts])

@@ -15,7 +15,7 @@ import numpy as np
 from boute.optimizer.options import Placed
 from boute.workload.arrays import Floats
 
-__all__ = ["Part", "PartKey", "PartSource", "merged"]
+__all__ = ["Part", "PartKey", "PartSource", "merged", "sums_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +69,30 @@ class PartSource(Protocol):
         on every machine.
         """
         ...
+
+
+def sums_of(
+    parts: Sequence[Part], source: PartSource, *, price_per_hour: float, rate_per_s: float
+) -> dict[str, float]:
+    """Every metric that is no latency and no quality, by name, of a plan made of parts.
+
+    `rate_per_s` is that of the workload.
+    """
+    tokens = max(sum(part.tokens for part in parts), 1)
+    attained = sum(part.within_limits for part in parts) / source.requests
+    # What a window leaves to be done at its end would be done beside what comes after it.
+    span_s = source.duration_s
+    if source.drains:
+        span_s = max(span_s, *(part.end_s for part in parts))
+        rate_per_s = source.requests / span_s
+    joules = sum(part.idle_w * span_s + part.dynamic_j for part in parts)
+    return {
+        "cost_per_hour": price_per_hour,
+        "cost_per_million_tokens": price_per_hour / 3600.0 * span_s / tokens * 1e6,
+        "energy_j_per_token": joules / tokens,
+        "slo_attainment": attained,
+        "goodput_per_s": attained * rate_per_s,
+    }
 
 
 def merged(pools: Sequence[Part]) -> Part:
