@@ -32,7 +32,7 @@ from boute.simulation.fleet import FleetRun, PoolLoad
 from boute.simulation.pool import PoolRun
 from boute.simulation.verdict import judge_pool
 from boute.workload.arrays import Ints, Workload
-from boute.workload.windows import Thinning, Window
+from boute.workload.windows import Thinning
 
 __all__ = ["evaluate_windows", "window_curves"]
 
@@ -113,9 +113,8 @@ def _run(
     for index, window in enumerate(thinning.windows):
         part = slice(window.first, window.last)
         seed = context.spec.workload.seed + index * _SEEDS
-        runs.append(
-            simulate(loads, _window_of(workload, window), assigned[part], output[part], seed)
-        )
+        alone = workload.stretch(part, window.starts_s, window.duration_s)
+        runs.append(simulate(loads, alone, assigned[part], output[part], seed))
 
     def counted(values: Callable[[FleetRun], NDArray[Any]]) -> NDArray[Any]:
         return np.concatenate(
@@ -140,20 +139,6 @@ def _run(
             "queue": counted(lambda run: run.queue_s),
         },
         runs=[run.runs for run in runs],
-    )
-
-
-def _window_of(workload: Workload, window: Window) -> Workload:
-    part = slice(window.first, window.last)
-    return replace(
-        workload,
-        arrival_s=np.maximum(workload.arrival_s[part] - window.starts_s, 0.0),
-        input_tokens=workload.input_tokens[part],
-        output_tokens=workload.output_tokens[part],
-        score=workload.score[part],
-        row=workload.row[part],
-        duration_s=window.duration_s,
-        thinning=None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,19 @@ class Workload:
 
     def __len__(self) -> int:
         return len(self.arrival_s)
+
+    def stretch(self, chosen: slice, starts_s: float, duration_s: float) -> Workload:
+        """The requests of a slice, on a clock that begins at `starts_s`; not thinned."""
+        return replace(
+            self,
+            arrival_s=np.maximum(self.arrival_s[chosen] - starts_s, 0.0),
+            input_tokens=self.input_tokens[chosen],
+            output_tokens=self.output_tokens[chosen],
+            score=self.score[chosen],
+            row=self.row[chosen],
+            duration_s=duration_s,
+            thinning=None,
+        )
 
     @property
     def rate_per_s(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -28,18 +27,9 @@ def window_of(workload: Workload, longest: int) -> Workload:
     lasts_s = workload.arrival_s[starts + longest - 1] - workload.arrival_s[starts]
     rates = longest / np.maximum(lasts_s, 1e-9)
     start = int(starts[np.argmin(np.abs(rates - _rate_of_a_request(workload)))])
-    chosen = slice(start, start + longest)
-    arrival_s = workload.arrival_s[chosen] - workload.arrival_s[start]
-    return replace(
-        workload,
-        arrival_s=arrival_s,
-        input_tokens=workload.input_tokens[chosen],
-        output_tokens=workload.output_tokens[chosen],
-        score=workload.score[chosen],
-        row=workload.row[chosen],
-        duration_s=float(arrival_s[-1]) * longest / (longest - 1),
-        thinning=None,
-    )
+    first_s, last_s = workload.arrival_s[start], workload.arrival_s[start + longest - 1]
+    duration_s = float(last_s - first_s) * longest / (longest - 1)
+    return workload.stretch(slice(start, start + longest), float(first_s), duration_s)
 
 
 def _rate_of_a_request(workload: Workload) -> float:
