@@ -8,7 +8,7 @@ from boute.metrics import MIGRATION
 from boute.outcome import Outcome
 from boute.spec.model import Targets
 
-__all__ = ["instability", "misses", "misses_of", "relative_miss"]
+__all__ = ["instability", "misses", "misses_of"]
 
 
 def misses(outcome: Outcome, targets: Targets) -> dict[str, float]:
@@ -38,13 +38,13 @@ def misses_of(value: Callable[[str], float], unstable: float, targets: Targets) 
         found["quality_min"] = floor / max(quality, 1e-9) - 1.0
     for name, (metric, limit) in targets.limits().items():
         if metric in MIGRATION and (moved := value(metric)) > limit:
-            found[name] = relative_miss(moved, limit)
+            found[name] = _relative_miss(moved, limit)
     budget = targets.budget_per_hour
     if budget is not None and (cost := value("cost_per_hour")) > budget * (1.0 + 1e-9):
         found["budget_per_hour"] = cost / budget - 1.0
     return found
 
 
-def relative_miss(value: float, limit: float) -> float:
+def _relative_miss(value: float, limit: float) -> float:
     """How far a value is past an upper limit, which may be 0: moves are counted in whole GPUs."""
     return max(value - limit, 0.0) / max(limit, 1.0)

@@ -17,6 +17,7 @@ from boute.optimizer.problem import Problem
 from boute.plan.decision import Decision
 from boute.routing.thresholds import route
 from boute.simulation.pool import simulate_pool
+from boute.statistics import statistic
 from boute.workload.arrays import Floats
 
 __all__ = ["Ideal"]
@@ -95,12 +96,12 @@ class Ideal:
         streamed = workload.output_tokens[np.arange(len(workload)), assigned] > 1
         found = {}
         for metric in self._metrics:
-            name, _, statistic = metric.removesuffix("_s").partition("_")
+            name, _, stat = metric.removesuffix("_s").partition("_")
             if name == "queue":
                 found[metric] = 0.0
             elif name in _Times._fields:
                 values = times.tpot[streamed] if name == "tpot" else getattr(times, name)
-                found[metric] = _statistic(values, statistic) * (1.0 - _DIGITS)
+                found[metric] = statistic(values, stat) * (1.0 - _DIGITS)
         return found
 
     def _times(self, option: Option) -> _Times:
@@ -116,12 +117,3 @@ class Ideal:
             tpot = (e2e - ttft) / np.maximum(output - 1, 1)
             self._alone[option] = _Times(ttft, tpot, e2e)
         return self._alone[option]
-
-
-def _statistic(values: Floats, statistic: str) -> float:
-    """Mean or percentile, as an evaluation takes it."""
-    if len(values) == 0:
-        return 0.0
-    if statistic == "mean":
-        return float(values.mean())
-    return float(np.percentile(values, float(statistic.removeprefix("p"))))

@@ -97,9 +97,9 @@ class LocalSearch:
         return min((first, second), key=self._changed), others[int(rng.integers(len(others)))]
 
     def best(
-        self, count: int, base: Floats, without: Container[Draft] = frozenset()
+        self, count: int, base: Floats | None = None, without: Container[Draft] = frozenset()
     ) -> list[Looked]:
-        """Up to `count` drafts of the archive that add most volume to a front `base` [n, m].
+        """Up to `count` drafts of the archive that add most volume to a front [n, m], if any.
 
         While nothing meets the targets, those that miss least.
         """

@@ -80,7 +80,7 @@ class Mobo:
         self._recipe = recipe or Recipe()
         self._features = Features(problem.context, problem.table)
         self._trials: dict[str, Trial] = {}
-        self._drafts: dict[Draft, str] = {}
+        self._tried: set[Draft] = set()
         self._levels: list[LocalSearch] = []
         self._is_exact = False
         self._first: list[Looked] | None = None
@@ -104,7 +104,7 @@ class Mobo:
             if trial.decision is not None:
                 self._trials[trial.decision.key] = trial
                 draft = draft_of(trial.decision, self._problem)
-                self._drafts[draft] = trial.decision.key
+                self._tried.add(draft)
                 self._levels[-1].look_at([draft])
         if not self._waiting() and not self._has_plenty():
             self._grow()
@@ -132,10 +132,9 @@ class Mobo:
 
     def _work(self, work: int, rng: np.random.Generator) -> None:
         """Search on each level, from the formulas to the longest window."""
-        nothing = np.empty((0, len(self._problem.objectives)))
         for below, level in zip([None, *self._levels], self._levels, strict=False):
             if below is not None:
-                promising = below.best(PROMOTED, nothing, level.looked)
+                promising = below.best(PROMOTED, without=level.looked)
                 level.look_at((found.draft for found in promising), work)
             if self._recipe.local_search:
                 level.run(work, rng)
@@ -143,9 +142,8 @@ class Mobo:
     def _waiting(self) -> list[Looked]:
         """First plans that are not tried yet."""
         if self._first is None:
-            nothing = np.empty((0, len(self._problem.objectives)))
-            self._first = self._levels[-1].best(FIRST, nothing)
-        return [found for found in self._first if found.draft not in self._drafts]
+            self._first = self._levels[-1].best(FIRST)
+        return [found for found in self._first if found.draft not in self._tried]
 
     def _grow(self) -> None:
         rng = np.random.default_rng([self._seed, len(self._trials), 1])
@@ -174,7 +172,7 @@ class Mobo:
 
     def _gains(self, count: int) -> list[Looked]:
         """Untried drafts that add most to the front by their looks."""
-        return self._levels[-1].best(count, self._front(), self._drafts)
+        return self._levels[-1].best(count, self._front(), self._tried)
 
     def _promising(self, count: int) -> list[Looked]:
         if self._is_exact or not self._recipe.surrogate or len(self._trials) < 2:
@@ -215,12 +213,11 @@ class Mobo:
         The surrogate judges latencies alone, so what misses an exact limit is not for it.
         """
         level = self._levels[-1]
-        nothing = np.empty((0, len(self._problem.objectives)))
-        best = level.best(SHORTLIST // 2, nothing, self._drafts)
+        best = level.best(SHORTLIST // 2, without=self._tried)
         best = [found for found in best if not self._misses_exactly(found)]
         taken = {looked.draft for looked in best}
         rest = [found for found in level.archive.members
-                if found.draft not in self._drafts and found.draft not in taken]  # fmt: skip
+                if found.draft not in self._tried and found.draft not in taken]  # fmt: skip
         order = rng.permutation(len(rest))[: SHORTLIST - len(best)]
         return best + [rest[index] for index in order]
 

@@ -9,7 +9,7 @@ import numpy as np
 from boute.context import Context
 from boute.errors import InfeasibleError
 from boute.metrics import MIGRATION, is_maximised
-from boute.optimizer.constraints import instability, misses_of, relative_miss
+from boute.optimizer.constraints import instability, misses_of
 from boute.optimizer.decoder import Decoder, Rejection
 from boute.optimizer.encoding import Encoding, Point
 from boute.optimizer.estimate import Estimate, Estimator
@@ -71,8 +71,7 @@ class Problem:
 
     def promised(self, estimate: Estimate) -> tuple[Floats, float]:
         """Normalised objectives [m] and relative misses of targets, by an estimate."""
-        found = np.array([estimate.metrics[name] for name in self.objectives])
-        return self.scale.normalise(found), self._estimated_miss(estimate)
+        return self.judged(estimate.metrics, max(estimate.utilisation - 1.0, 0.0))
 
     def evaluated(self, point: Point, decision: Decision, outcome: Outcome) -> Trial:
         """The trial of a simulated decision."""
@@ -113,22 +112,6 @@ class Problem:
         for model in range(len(self.context.family)):
             if not any(self.table.choices(model, gpu) for gpu in gpus):
                 raise nothing_decodes(Rejection("memory", self.table.why_not(model), 1.0))
-
-    def _estimated_miss(self, estimate: Estimate) -> float:
-        targets = self.context.spec.targets
-        miss = max(estimate.utilisation - 1.0, 0.0)
-        for metric, limit in targets.latency_limits().items():
-            miss += max(estimate.metrics[metric] / limit - 1.0, 0.0)
-        return miss + self._exact_miss(estimate)
-
-    def _exact_miss(self, estimate: Estimate) -> float:
-        """Relative misses of what is known before a simulation; the budget is the decoder's."""
-        targets, miss = self.context.spec.targets, 0.0
-        if targets.quality_min is not None:
-            miss += max(targets.quality_min / max(estimate.metrics["quality"], 1e-9) - 1.0, 0.0)
-        for metric, limit in targets.migration_limits().items():
-            miss += relative_miss(estimate.metrics[metric], limit)
-        return miss
 
     def _make_scale(self) -> Scale:
         points = sobol_points(self.encoding.dimensions, _SCALE_POINTS, _SCALE_SEED)
