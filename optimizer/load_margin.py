@@ -14,6 +14,7 @@ from typing import Final
 from boute.context import Context
 from boute.evaluate import evaluate, offered_load
 from boute.optimizer.constraints import misses
+from boute.outcome import Outcome
 from boute.plan.decision import Decision
 from boute.workload.arrays import Workload
 
@@ -26,15 +27,16 @@ MOST: Final = 16.0
 """Times the load at which nobody asks on."""
 
 
-def load_margin(decision: Decision, context: Context) -> tuple[float, str | None]:
+def load_margin(decision: Decision, context: Context, now: Outcome) -> tuple[float, str | None]:
     """Relative margin, 0.3 being 30% more load, and what is missed beyond it.
 
+    `now` is the outcome at the load of the context.
     That is `stability` or the name of a target; None when nothing is missed at MOST times the load.
     The margin of a plan that misses something as it is, is 0.
     """
-    now = _missed(decision, context, 1.0)
-    if now is not None:
-        return 0.0, now
+    already = _worst_missed(now, context)
+    if already is not None:
+        return 0.0, already
     kept, limit = 1.0, "stability"
     missed = 1.0 / max(offered_load(decision, context.workload, context), 1.0 / MOST)
     if missed == MOST and (found := _missed(decision, context, MOST)) is not None:
@@ -54,6 +56,10 @@ def load_margin(decision: Decision, context: Context) -> tuple[float, str | None
 def _missed(decision: Decision, context: Context, load: float) -> str | None:
     """What a plan misses most under `load` times its load, if anything."""
     outcome = evaluate(decision, _at(context.workload, load), context)
+    return _worst_missed(outcome, context)
+
+
+def _worst_missed(outcome: Outcome, context: Context) -> str | None:
     found = misses(outcome, context.spec.targets)
     return max(found, key=lambda name: found[name]) if found else None
 

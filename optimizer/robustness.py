@@ -57,7 +57,7 @@ def in_full(decision: Decision, resamples: Resamples) -> Outcome:
     draws += [as_it_is_in(decision, resamples, number) for number in range(RESAMPLES)]
     outcome = _with_robustness(draws, decision, resamples)
     assert outcome.robustness is not None
-    margin, limit = load_margin(decision, resamples.context)
+    margin, limit = load_margin(decision, resamples.context, draws[0])
     found = outcome.robustness.model_copy(update={"load_margin": margin, "load_limit": limit})
     return outcome.model_copy(update={"robustness": found})
 

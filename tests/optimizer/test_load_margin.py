@@ -41,7 +41,7 @@ def test_up_to_the_margin_all_is_kept_and_beyond_the_limit_is_missed(
     tight = with_targets(context, ttft_p95_s=1.0, tpot_p95_s=0.06)
     limits = set()
     for decision in decisions:
-        margin, limit = load_margin(decision, tight)
+        margin, limit = load_margin(decision, tight, outcome_at(decision, tight, 1.0))
         targets = tight.spec.targets
         if misses(outcome_at(decision, tight, 1.0), targets):
             assert margin == 0.0
@@ -57,13 +57,16 @@ def test_a_plan_that_misses_a_target_has_no_margin(
     context: Context, decisions: list[Decision]
 ) -> None:
     hopeless = with_targets(context, ttft_p95_s=1e-4)
-    assert load_margin(decisions[0], hopeless) == (0.0, "ttft_p95_s")
+    assert load_margin(decisions[0], hopeless, outcome_at(decisions[0], hopeless, 1.0)) == (
+        0.0,
+        "ttft_p95_s",
+    )
 
 
 def test_without_targets_stability_ends_it(context: Context, decisions: list[Decision]) -> None:
     free = with_targets(context)
     for decision in decisions:
-        margin, limit = load_margin(decision, free)
+        margin, limit = load_margin(decision, free, outcome_at(decision, free, 1.0))
         if limit is None:
             assert margin == MOST - 1.0
             continue
