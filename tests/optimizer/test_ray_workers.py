@@ -27,7 +27,6 @@ def cluster() -> Iterator[Any]:
     """A head without CPUs, so that every task runs on a node that can be lost, and two nodes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "disabled")
         # A node that is gone is noticed soon, and one that a busy machine holds up for some seconds
         # is not taken for gone: Ray would end this very process with the head.
         patch.setenv("RAY_health_check_period_ms", "1000")
