@@ -17,6 +17,7 @@ import json
 import math
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -27,11 +28,8 @@ from boute.context import Context, prepare
 from boute.evaluate import evaluate
 from boute.metrics import is_maximised
 from boute.optimizer.constraints import misses
-from boute.optimizer.front import drawn_again, front_trials
-from boute.optimizer.problem import Problem
-from boute.optimizer.run import search_problem
-from boute.optimizer.search import Limits
-from boute.optimizer.study import Study, StudyHeader
+from boute.optimizer.front import drawn_again
+from boute.optimizer.rivalry import run_sampler
 from boute.optimizer.trial import Trial
 from boute.optimizer.workers import Workers
 from boute.spec.model import Spec
@@ -149,10 +147,7 @@ def _on_day(context: Context, seed: int) -> Context:
 
 def searched(context: Context, sampler: str, seed: int) -> list[Trial]:
     """The most balanced plans of a search's front, with their intervals."""
-    header = StudyHeader(context.spec_hash, "world", tuple(context.spec.objectives))
-    with Study(None, header) as study:
-        search = search_problem(Problem(context), study, sampler, seed, Limits(EVALUATIONS))
-    front = front_trials(search.trials)
+    front = run_sampler(context, sampler, seed, EVALUATIONS).front
     kept = sorted({*range(min(PLANS, len(front))), _cheapest(front)}) if front else []
     return drawn_again([front[index] for index in kept], Workers(context, 1))
 
@@ -214,7 +209,7 @@ def _cost(trial: Trial) -> float:
     return trial.outcome.cost_per_hour
 
 
-def _cheapest(plans: list[Trial]) -> int:
+def _cheapest(plans: Sequence[Trial]) -> int:
     return int(np.argmin([_cost(trial) for trial in plans]))
 
 

@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from boute.outcome import Outcome
+
 ROOT = Path(__file__).resolve().parent.parent
 CORES = 2
 
@@ -56,17 +58,19 @@ def main() -> None:
 def check(plan: Path) -> dict[str, Any]:
     """Objectives of a plan as thinned and on the whole day, and the error that was stated."""
     start = time.monotonic()
-    thinned, _ = boute("simulate", plan, "--json")
+    told, _ = boute("simulate", plan, "--json")
+    thinned = Outcome.model_validate(told)
     middle = time.monotonic()
-    whole, peak_mib = boute("simulate", plan, "--whole", "--json")
+    told, peak_mib = boute("simulate", plan, "--whole", "--json")
+    whole = Outcome.model_validate(told)
     seconds = {"thinned": middle - start, "whole": time.monotonic() - middle}
     metrics = {
-        name: {"thinned": of(thinned, name), "whole": of(whole, name), "error": error}
-        for name, error in thinned["thinning_error"].items()
+        name: {"thinned": thinned.value(name), "whole": whole.value(name), "error": error}
+        for name, error in thinned.thinning_error.items()
     }
     return {
         "plan": plan.stem,
-        "verdict": {"thinned": thinned["verdict"], "whole": whole["verdict"]},
+        "verdict": {"thinned": thinned.verdict, "whole": whole.verdict},
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "peak_memory_mib_whole": round(peak_mib),
         "metrics": {
@@ -74,14 +78,6 @@ def check(plan: Path) -> dict[str, Any]:
             for name, found in metrics.items()
         },
     }
-
-
-def of(outcome: dict[str, Any], metric: str) -> float:
-    """A metric of an outcome in JSON."""
-    if metric in outcome:
-        return float(outcome[metric])
-    latency, statistic, _ = metric.split("_")
-    return float(outcome[latency][statistic])
 
 
 def boute(*arguments: object) -> tuple[dict[str, Any], float]:

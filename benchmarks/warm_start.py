@@ -21,6 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.search.bars import Curve, volume_at
 from boute.context import Context, prepare
 from boute.optimizer.begin import begin
 from boute.optimizer.earlier import load_earlier
@@ -91,7 +92,7 @@ def compare(case: str, changes: list[str], seeds: int) -> list[dict[str, Any]]:
         old = Path(folder) / "study.db"
         _search(_context(_spec(case)), None, old, 0, Limits(OLD_EVALUATIONS))
         for change in changes:
-            curves: dict[str, list[Any]] = {"warm": [], "cold": []}
+            curves: dict[str, list[Curve]] = {"warm": [], "cold": []}
             for seed in range(seeds):  # in turns, so that both have the machine as it is
                 curves["warm"].append(_alone(case, change, old, seed))
                 curves["cold"].append(_alone(case, change, None, seed))
@@ -101,13 +102,13 @@ def compare(case: str, changes: list[str], seeds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(case: str, change: str, curves: dict[str, list[Any]]) -> dict[str, Any]:
+def _row(case: str, change: str, curves: dict[str, list[Curve]]) -> dict[str, Any]:
     at = {
-        kind: [round(statistics.median(_at(curve, limit) for curve in found), 4) for limit in AT_S]
+        kind: [round(statistics.median(volume_at(curve, s) for curve in found), 4) for s in AT_S]
         for kind, found in curves.items()
     }
     reached = [
-        next((second for second, volume in curve if volume >= at["cold"][-1]), float("inf"))
+        next((second for _, second, volume in curve if volume >= at["cold"][-1]), float("inf"))
         for curve in curves["warm"]
     ]
     return {
@@ -123,30 +124,26 @@ def _row(case: str, change: str, curves: dict[str, list[Any]]) -> dict[str, Any]
     }
 
 
-def _at(curve: list[tuple[float, float]], limit_s: float) -> float:
-    return max((volume for second, volume in curve if second <= limit_s), default=0.0)
-
-
-def _alone(case: str, change: str, old: Path | None, seed: int) -> list[tuple[float, float]]:
+def _alone(case: str, change: str, old: Path | None, seed: int) -> Curve:
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawned) as pool:
         return pool.submit(_curve, case, change, old, seed).result()
 
 
-def _curve(case: str, change: str, old: Path | None, seed: int) -> list[tuple[float, float]]:
+def _curve(case: str, change: str, old: Path | None, seed: int) -> Curve:
     context = _context(_changed(_spec(case), change))
     return _search(context, old, None, seed, Limits(100_000, time.monotonic() + AT_S[-1]))
 
 
 def _search(
     context: Context, old: Path | None, file: Path | None, seed: int, limits: Limits
-) -> list[tuple[float, float]]:
-    """Seconds and hypervolume after each evaluation."""
+) -> Curve:
     started = time.monotonic()
-    curve: list[tuple[float, float]] = []
+    curve: list[tuple[int, float, float]] = []
 
     def note(step: Step) -> None:
-        curve.append((round(time.monotonic() - started, 3), step.hypervolume))
+        seconds = round(time.monotonic() - started, 3)
+        curve.append((len(curve) + 1, seconds, step.hypervolume))
 
     problem = Problem(context)
     start = begin(problem, load_earlier(old)) if old is not None else None

@@ -12,6 +12,7 @@ from boute.routing.evaluation.duplicates import near_duplicates
 from boute.routing.evaluation.splits import FOLDS, Split, group_splits, task_splits
 from boute.routing.layouts import Choices, read_training_table
 from boute.routing.table import QualityTable
+from boute.workload.arrays import Ints
 
 MMLU_MODELS = ("mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview")
 # GPT-4 is right on 3% of it in RouteLLM's file: its answers were not found in its responses.
@@ -41,12 +42,13 @@ SEED = 0
 class Case:
     """A table, the splits by which each row is judged once, and prices if they are known.
 
-    `held_out` says what a router had seen nothing of.
+    `held_out` says what a router had seen nothing of; `groups` [M] numbers near-duplicates.
     """
 
     name: str
     held_out: str
     table: QualityTable
+    groups: Ints
     splits: list[Split]
     prices: tuple[float, ...] | None = None
 
@@ -65,7 +67,8 @@ def _mmlu(folder: Path) -> Iterator[Case]:
     assert read.task is not None
     kept = [row for row, subject in enumerate(read.task) if subject != MMLU_BROKEN]
     table = read.take(kept)
-    yield Case("RouteLLM's MMLU", "subjects", table, _by_task(table))
+    groups = _groups(table)
+    yield Case("RouteLLM's MMLU", "subjects", table, groups, _by_task(table, groups))
 
 
 def _zeroeval(folder: Path) -> Iterator[Case]:
@@ -73,29 +76,31 @@ def _zeroeval(folder: Path) -> Iterator[Case]:
     table = read_training_table(
         folder / "correct.csv.gz", models=tuple(LLAMA), choices=choices
     ).table
-    yield Case("ZeroEval", "questions", table, _by_group(table), LLAMA_PRICES)
-    yield Case("ZeroEval", "tasks", table, _by_task(table), LLAMA_PRICES)
+    groups = _groups(table)
+    yield Case("ZeroEval", "questions", table, groups, group_splits(groups, SEED), LLAMA_PRICES)
+    yield Case("ZeroEval", "tasks", table, groups, _by_task(table, groups), LLAMA_PRICES)
 
 
 def _llmrouter(folder: Path) -> Iterator[Case]:
     read = read_training_table(folder / "dcrouter_train.json.gz", models=tuple(OPEN)).table
     table = replace(read, task=None)
     prices = tuple(OPEN.values())
-    yield Case("LLMRouter", "questions", table, _by_group(table), prices)
+    groups = _groups(table)
+    yield Case("LLMRouter", "questions", table, groups, group_splits(groups, SEED), prices)
     # The file names no benchmark, but holds one after the other.
     parts = tuple(f"part {row * PARTS // len(table):02}" for row in range(len(table)))
     by_part = replace(table, task=parts)
-    yield Case("LLMRouter", "tenths of the file", by_part, _by_task(by_part), prices)
+    splits = _by_task(by_part, groups)
+    yield Case("LLMRouter", "tenths of the file", by_part, groups, splits, prices)
 
 
-def _by_group(table: QualityTable) -> list[Split]:
+def _groups(table: QualityTable) -> Ints:
     assert table.text is not None
-    return group_splits(near_duplicates(table.text), SEED)
+    return near_duplicates(table.text)
 
 
-def _by_task(table: QualityTable) -> list[Split]:
-    assert table.text is not None
+def _by_task(table: QualityTable, groups: Ints) -> list[Split]:
     assert table.task is not None
     tasks = len(np.unique(table.task))
     folds = tasks if tasks <= PARTS else FOLDS
-    return task_splits(table.task, near_duplicates(table.text), SEED, folds=folds)
+    return task_splits(table.task, groups, SEED, folds=folds)

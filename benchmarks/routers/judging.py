@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmarks.routers.cases import Case
 from boute.routing.encoders.fitting import fit_encoder
-from boute.routing.evaluation.duplicates import near_duplicates
 from boute.routing.evaluation.evaluate import Evaluation, TaskLine, by_task, evaluate, lengths_of
 from boute.routing.evaluation.judged import Judged
 from boute.routing.evaluation.refit import cross_calibrated, reliabilities
@@ -73,14 +72,13 @@ def judge_case(case: Case, recipe: Recipe, resamples: int) -> Result:
 def _blank(case: Case) -> Judged:
     """The rows of a case before anything is predicted of them."""
     table = case.table
-    assert table.text is not None
     nothing: Floats = np.zeros(table.quality.shape)
     return Judged(
         models=table.models,
         quality=table.quality,
         prediction=Prediction(*[nothing] * 5),
         score=np.zeros(len(table)),
-        groups=near_duplicates(table.text),
+        groups=case.groups,
         seen=np.zeros(len(table), dtype=np.bool_),
         output_tokens=table.output_tokens if table.lengths_known else None,
         prices=None if case.prices is None else np.array(case.prices),

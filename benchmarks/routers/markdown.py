@@ -161,7 +161,7 @@ def _lengths(results: Sequence[Result]) -> str:
             f"{line.mean_ratio:.2f}",
         ]
         for result in results
-        for line, after in zip(result.evaluation.lengths, result.covered, strict=False)
+        for line, after in zip(result.evaluation.lengths, result.covered, strict=True)
     ]
     title = (
         "Answers whose length is in its interval, as fitted, and calibrated on other rows of what\n"

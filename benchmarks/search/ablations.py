@@ -17,11 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from benchmarks.search.bars import volume_at
 from boute.context import Context, prepare
 from boute.optimizer.mobo import Mobo, Recipe
 from boute.optimizer.problem import Problem
 from boute.optimizer.search import Limits, Search, Step
-from boute.optimizer.study import Study, StudyHeader
+from boute.optimizer.study import Study
+from boute.optimizer.study_header import header_of
 from boute.optimizer.workers import Workers
 from boute.spec.load import load_spec
 
@@ -61,23 +63,24 @@ class Reached(NamedTuple):
 def searched(context: Context, recipe: Recipe, seed: int) -> Reached:
     """One search with a recipe."""
     started = time.process_time()
-    steps: list[tuple[float, float]] = []
+    curve: list[tuple[int, float, float]] = []
 
     def note(step: Step) -> None:
-        steps.append((time.process_time() - started, step.hypervolume))
-        if steps[-1][0] > SECONDS[-1] and len(steps) >= EVALUATIONS:
+        seconds = time.process_time() - started
+        curve.append((len(curve) + 1, seconds, step.hypervolume))
+        if seconds > SECONDS[-1] and len(curve) >= EVALUATIONS:
             raise _OutOfTimeError
 
     problem = Problem(context)
-    header = StudyHeader(context.spec_hash, "ablations", tuple(context.spec.objectives))
+    header = header_of(context, "ablations")
     with Study(None, header) as study, Workers(context, 1) as workers:
         sampler = Mobo(problem, seed, recipe)
         search = Search(problem, study, sampler, workers, "mobo", seed, on_step=note)
         with contextlib.suppress(_OutOfTimeError):
             search.run(Limits(1_000_000))
     return Reached(
-        max((volume for _, volume in steps[:EVALUATIONS]), default=0.0),
-        tuple(max((v for s, v in steps if s <= limit), default=0.0) for limit in SECONDS),
+        volume_at(curve, evaluations=EVALUATIONS),
+        tuple(volume_at(curve, limit_s) for limit_s in SECONDS),
     )
 
 

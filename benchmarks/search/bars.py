@@ -13,13 +13,24 @@ from typing import Final
 
 from benchmarks.search.cell import Record
 
-__all__ = ["CLOCKS_S", "NEAR", "Bar", "first_at_each_clock", "near_enumeration", "volume_at"]
+__all__ = [
+    "CLOCKS_S",
+    "NEAR",
+    "Bar",
+    "Curve",
+    "first_at_each_clock",
+    "near_enumeration",
+    "volume_at",
+]
 
 NEAR: Final = 0.99
 """Share of the enumerated front's hypervolume that a search of a small case has to reach."""
 
 CLOCKS_S: Final = (10.0, 30.0, 120.0)
 """Seconds at which the searches of a large case are compared."""
+
+Curve = Sequence[tuple[int, float, float]]
+"""Of a search its evaluations so far, the seconds that they took, and the hypervolume then."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +50,10 @@ class Bar:
         return f"{verdict:7}{self.what}: {self.figure}, asked {self.asked}{note}"
 
 
-def volume_at(record: Record, seconds: float = math.inf, evaluations: float = math.inf) -> float:
+def volume_at(curve: Curve, seconds: float = math.inf, evaluations: float = math.inf) -> float:
     """Hypervolume that a search had after so many seconds and evaluations; 0 before the first."""
     reached = 0.0
-    for count, at_s, volume in record["curve"]:
+    for count, at_s, volume in curve:
         if count > evaluations or at_s > seconds:
             break
         reached = volume
@@ -53,8 +64,8 @@ def near_enumeration(
     case: str, exact: Record, searches: Sequence[Record], evaluations: int, seconds: float
 ) -> Bar:
     """Whether every seed reaches NEAR of the enumerated front within evaluations and seconds."""
-    truth = volume_at(exact)
-    shares = [volume_at(record, seconds, evaluations) / truth for record in searches]
+    truth = volume_at(exact["curve"])
+    shares = [volume_at(record["curve"], seconds, evaluations) / truth for record in searches]
     return Bar(
         what=f"{case}, {evaluations} evaluations and {seconds:g} s of mobo",
         asked=f"{NEAR} of the enumerated front in every seed",
@@ -73,7 +84,7 @@ def first_at_each_clock(
 
 def _first(case: str, searches: Mapping[str, Sequence[Record]], clock_s: float) -> Bar:
     medians = {
-        name: statistics.median(volume_at(record, clock_s) for record in records)
+        name: statistics.median(volume_at(record["curve"], clock_s) for record in records)
         for name, records in searches.items()
     }
     own = medians.pop("mobo")

@@ -91,12 +91,9 @@ def hash_of_case(case: str) -> str:
 
 @cache
 def hash_of_source(name: str) -> str | None:
-    """Short hash of a file of this repository, or of its data; None where there is no such file."""
-    if name == _DATA:
-        files = sorted((ROOT / "profiles").rglob("*.yaml"))
-        return sha256_of(*(file.read_bytes() for file in files))[:12]
-    file = ROOT / name
-    return sha256_of(file.read_bytes())[:12] if file.is_file() else None
+    """Short hash of a file of this repository, or of all that match; None where there is none."""
+    files = sorted(ROOT.glob(name))
+    return sha256_of(*(file.read_bytes() for file in files))[:12] if files else None
 
 
 def _told(run: Run) -> Record:

@@ -6,21 +6,23 @@ which a plan keeps the targets, for the few that may carry the most at a level o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 from boute.context import Context, prepare
 from boute.errors import InputError
 from boute.evaluate import evaluate
+from boute.metrics import LATENCIES
 from boute.optimizer.constraints import misses
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
 from boute.spec.load import load_spec
+from boute.spec.model import Spec
 
-__all__ = ["OTHER_SEED", "Judged", "is_latency", "judge", "quality_levels"]
+__all__ = ["OTHER_SEED", "Judged", "judge", "latency_objective", "quality_levels"]
 
 OTHER_SEED: Final = 1000
 """Seed of the workload that plans are judged on; searches see that of their spec, 0."""
@@ -61,7 +63,7 @@ def judge(spec_file: Path, decisions: Sequence[Decision]) -> dict[str, Any]:
         return found is not None and not misses(found, context.spec.targets)
 
     context = _scaled(spec_file, 0)
-    latency = next(name for name in context.spec.objectives if is_latency(name))
+    latency = latency_objective(context.spec)
     plans = {
         place: _judged(found, latency, keeps(place, 0))
         for place in range(len(decisions))
@@ -69,7 +71,7 @@ def judge(spec_file: Path, decisions: Sequence[Decision]) -> dict[str, Any]:
     }
     levels = quality_levels(context)
     for place in _carriers(plans, levels):
-        step = _last_kept(lambda step, place=place: keeps(place, step))
+        step = _last_kept(partial(keeps, place))
         plans[place] = replace(plans[place], rate=_STEP**step)
     return {"levels": levels, "plans": [asdict(plan) for plan in plans.values()]}
 
@@ -82,9 +84,9 @@ def quality_levels(context: Context) -> list[float]:
     return [floor + share * (best - floor) for share in _LEVELS]
 
 
-def is_latency(metric: str) -> bool:
-    """Whether a metric is a latency at some statistic."""
-    return metric.split("_", maxsplit=1)[0] in {"ttft", "tpot", "e2e", "queue"}
+def latency_objective(spec: Spec) -> str:
+    """The first of a spec's objectives that is a latency."""
+    return next(name for name in spec.objectives if name.split("_")[0] in LATENCIES)
 
 
 @cache
@@ -110,7 +112,7 @@ def _carriers(plans: dict[int, Judged], levels: Sequence[float]) -> set[int]:
     return found
 
 
-def _last_kept(keeps: Any) -> int:
+def _last_kept(keeps: Callable[[int], bool]) -> int:
     """The last step at which a plan keeps its targets, which it does at 0; by bisection."""
     low, high = 0, _MOST_STEPS
     while low < high:

@@ -23,7 +23,7 @@ from benchmarks.search.equal import (
     throughput,
     versus,
 )
-from benchmarks.search.judge import Judged, is_latency
+from benchmarks.search.judge import Judged, latency_objective
 from boute.spec.load import load_spec
 
 __all__ = ["BASELINES", "Scenario", "cost_bars", "markdown", "scenario_of"]
@@ -56,14 +56,13 @@ class Scenario:
 
 def scenario_of(case: Path, records: Mapping[str, Sequence[Record]]) -> Scenario | None:
     """The scenario of the records of all its samplers; None where no search was judged."""
-    targets = load_spec(case).targets
-    objectives = load_spec(case).objectives
-    latency = next(name for name in objectives if is_latency(name))
+    spec = load_spec(case)
+    targets = spec.targets
     told = [r["judged"] for found in records.values() for r in found if not r["error"]]
     if not told:
         return None
     assert targets.budget_per_hour is not None
-    limit_s = targets.latency_limits()[latency]
+    limit_s = targets.latency_limits()[latency_objective(spec)]
     return Scenario(
         name=case.stem,
         terms=Terms(tuple(told[0]["levels"]), limit_s, targets.budget_per_hour),

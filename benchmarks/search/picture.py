@@ -26,8 +26,9 @@ def write_picture(title: str, searches: Mapping[str, Sequence[Record]], path: Pa
         most = max(record["evaluations"] for record in records)
         seconds = np.geomspace(0.5, last_s, _PLACES)
         counts = np.unique(np.geomspace(1, max(most, 1), _PLACES).astype(int))
-        by_time.append(_line(name, seconds, [[volume_at(r, s) for r in records] for s in seconds]))
-        volumes = [[volume_at(r, evaluations=n) for r in records] for n in counts]
+        curves = [record["curve"] for record in records]
+        by_time.append(_line(name, seconds, [[volume_at(c, s) for c in curves] for s in seconds]))
+        volumes = [[volume_at(c, evaluations=n) for c in curves] for n in counts]
         by_count.append(_line(name, counts, volumes))
     write_lines_png(title, by_count, by_time, path)
 

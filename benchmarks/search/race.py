@@ -10,22 +10,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import zip_longest
 from typing import Final
 
+from benchmarks.search.bars import volume_at
 from benchmarks.search.cell import MANY, ROOT, Cell, Record, run_cell
 from benchmarks.search.store import Store
+from boute.optimizer.sampler import SAMPLERS
 
 __all__ = ["DETERMINISTIC", "RIVALS", "cells_of", "interleaved", "run_missing"]
 
-RIVALS: Final = (
-    "mobo",
-    "nsga2",
-    "sobol",
-    "optuna-tpe",
-    "optuna-gp",
-    "bilevel",
-    "sequential",
-    "single-model",
-    "single-gpu",
-)
+RIVALS: Final = tuple(name for name in SAMPLERS if name != "exact")
 
 DETERMINISTIC: Final = frozenset({"exact", "sequential", "single-model", "single-gpu"})
 """Samplers whose seed changes nothing: one run stands for all."""
@@ -75,7 +67,7 @@ def _line(record: Record) -> str:
     what = f"{cell.name} {cell.sampler} seed {cell.seed}"
     if record["error"]:
         return f"{what}: {record['error']}"
-    volume = record["curve"][-1][2] if record["curve"] else 0.0
+    volume = volume_at(record["curve"])
     ended = ", ended" if record["ended"] else ""
     slow = "/".join(f"{seconds:.3f}" for seconds in record["reference_s"])
     return (

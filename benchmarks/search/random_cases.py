@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
+from benchmarks.search.bars import volume_at
 from benchmarks.search.cell import ROOT, Cell
 from benchmarks.search.race import cells_of, interleaved, run_missing
 from benchmarks.search.store import Store
@@ -48,6 +49,8 @@ _OBJECTIVES: Final = (
     ["quality", "goodput_per_s", "cost_per_hour"],
     ["quality", "e2e_mean_s", "energy_j_per_token", "cost_per_hour"],
 )
+# Mean rates, requests a second, and the shortest window that is used of each, seconds.
+_TRACES: Final = (("azure-conversation", 5.53, 60), ("azure-code", 2.57, 120))
 _TOLD: Final = ("mobo", "nsga2", "bilevel", "sequential", "single-gpu")
 _ROWS: Final = 600
 
@@ -127,13 +130,11 @@ def _workload(rng: np.random.Generator, whole: float) -> dict[str, Any]:
     """A preset or bursts, at a rate that the whole inventory could carry, and more than idles."""
     rate = whole * float(rng.uniform(0.02, 0.12))
     requests = float(np.exp(rng.uniform(np.log(400), np.log(15_000))))
-    kind = rng.integers(3)
-    if kind == 0:
-        scale = {"trace": "azure-conversation", "rate_scale": round(rate / 5.53, 3)}
-        return scale | {"duration_s": int(np.clip(requests / rate, 60, 3400))}
-    if kind == 1:
-        scale = {"trace": "azure-code", "rate_scale": round(rate / 2.57, 3)}
-        return scale | {"duration_s": int(np.clip(requests / rate, 120, 3400))}
+    kind = int(rng.integers(len(_TRACES) + 1))
+    if kind < len(_TRACES):
+        trace, rate_per_s, least_s = _TRACES[kind]
+        scale = {"trace": trace, "rate_scale": round(rate / rate_per_s, 3)}
+        return scale | {"duration_s": int(np.clip(requests / rate, least_s, 3400))}
     return {
         "generator": {
             "arrivals": str(rng.choice(["poisson", "gamma", "on-off"])),
@@ -173,7 +174,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "out/random")
     told = parser.parse_args()
     numbers = range(told.first, told.first + told.count)
-    cases = [str(draw_case(number, told.out).relative_to(Path.cwd())) for number in numbers]
+    cases = [str(draw_case(number, told.out.resolve())) for number in numbers]
     store = Store(told.out / "cells.jsonl")
     by_case = {c: interleaved(cells_of(c, s, 1, told.seconds) for s in _TOLD) for c in cases}
     run_missing([cell for cells in by_case.values() for cell in cells], store, 1, told.at_most)
@@ -188,7 +189,7 @@ def _told(store: Store, cell: Cell) -> str:
         return "not run"
     if record["error"]:
         return "no plan"
-    return f"{record['curve'][-1][2]:.4f}" if record["curve"] else "0"
+    return f"{volume_at(record['curve']):.4f}"
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def optimize(
     Writes front.csv, front.json, front.png, report.html and plans/*.yaml. Exits with 3 when no plan
     meets what was asked, and says which constraint binds.
     """
-    from boute.cli.console import note, print_json, show
+    from boute.cli.console import print_json
     from boute.cli.progress import SearchProgress
     from boute.optimizer.run import Request, load_settings
     from boute.optimizer.run import optimize as run
@@ -68,15 +68,15 @@ def optimize(
     request = Request(
         spec,
         out,
-        study,
-        sampler,
-        evaluations,
-        time_limit,
-        seed,
-        _workers(workers),
-        robust,
-        intervals,
-        start_from,
+        study_file=study,
+        sampler=sampler,
+        evaluations=evaluations,
+        time_limit_s=time_limit,
+        seed=seed,
+        workers=_workers(workers),
+        robust=robust,
+        intervals=intervals,
+        start_from=start_from,
     )
     settings = load_settings(request)
     try:
@@ -87,7 +87,13 @@ def optimize(
         raise KeyboardInterrupt(f"--study {kept} goes on where it stopped") from None
     if as_json:
         print_json(_summary(result, out))
-        return
+    else:
+        _show(result, out)
+
+
+def _show(result: Result, out: Path) -> None:
+    """The front as a table, how it came about, and where it lies."""
+    from boute.cli.console import note, show
     from boute.report.tables import front_table
     from boute.report.thinning import thinning_says
 

@@ -57,10 +57,7 @@ _FORMATS: Final = {
     "cost_per_million_tokens": "${:,.2f} per million tokens",
     "moved_gpus": "{:,.0f}",
 }
-_UNITS: Final = {
-    "goodput_per_s": "requests/s",
-    "energy_j_per_token": "J per token",
-}
+_UNITS: Final = {"goodput_per_s": "requests/s", "energy_j_per_token": "J per token"}
 
 
 def metric_label(metric: str) -> str:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from boute.routing.encoders.encoder import Encoded
 from boute.routing.router import Router
 
 __all__ = ["Reason", "reasons"]
@@ -29,16 +30,16 @@ class Reason:
 
 def reasons(router: Router, text: str, top: int) -> list[Reason]:
     """The `top` parts that move the score most, strongest first; equal effects by name."""
-    found = [*_of_words(router, text), *_of_shape(router, text)]
+    whole = router.encoder.encode([text])
+    score = float(router.score_encoded(whole)[0])
+    found = [*_of_words(router, text, whole, score), *_of_shape(router, whole, score)]
     found = [reason for reason in found if reason.effect != 0.0]
     return sorted(found, key=lambda reason: (-abs(reason.effect), reason.what))[:top]
 
 
-def _of_words(router: Router, text: str) -> list[Reason]:
+def _of_words(router: Router, text: str, whole: Encoded, score: float) -> list[Reason]:
     """Each word against the text without it, its shape kept as it is."""
     words = list(dict.fromkeys(word.lower() for word in _WORD.findall(text)))[:MOST_WORDS]
-    whole = router.encoder.encode([text])
-    score = float(router.score_encoded(whole)[0])
     if not words:
         return []
     left = [re.sub(rf"(?i)(?<![^\W_]){re.escape(word)}(?![^\W_])", " ", text) for word in words]
@@ -52,14 +53,12 @@ def _of_words(router: Router, text: str) -> list[Reason]:
     ]
 
 
-def _of_shape(router: Router, text: str) -> list[Reason]:
+def _of_shape(router: Router, whole: Encoded, score: float) -> list[Reason]:
     """Each figure of the shape against its mean."""
-    encoded = router.encoder.encode([text])
-    score = float(router.score_encoded(encoded)[0])
     found = []
     for column, name in enumerate(router.feature_names):
-        dense = encoded.dense.copy()
+        dense = whole.dense.copy()
         dense[0, column] = 0.0
-        other = float(router.score_encoded(replace(encoded, dense=dense))[0])
+        other = float(router.score_encoded(replace(whole, dense=dense))[0])
         found.append(Reason(f"the text's {name.replace('_', ' ')}", score - other))
     return found

@@ -12,7 +12,6 @@ through them one by one in Python.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from boute.workload.arrays import Floats, Ints
 
-__all__ = ["BUCKETS", "SHAPE_NAMES", "Grams", "encode_text", "hashed_ngrams", "shape_features"]
+__all__ = ["BUCKETS", "SHAPE_NAMES", "Grams", "encode_text"]
 
 Grams = tuple[Ints, Floats]
 """Ascending buckets of a text's n-grams, and their weights."""
@@ -66,17 +65,17 @@ class _Words(NamedTuple):
 
 
 def encode_text(text: str) -> tuple[Grams, Floats]:
-    """The n-grams of a text, and the figures of its shape [len(SHAPE_NAMES)]."""
-    return hashed_ngrams(text), np.array(_shape(text, _words(text)))
-
-
-def hashed_ngrams(text: str) -> Grams:
-    """Buckets of the words and word pairs of a text, and their weights.
+    """The n-grams of a text, and figures of its shape [len(SHAPE_NAMES)], not standardised.
 
     Ascending distinct buckets in [0, BUCKETS) and log(1 + count) scaled to a Euclidean length of
     1 (feature hashing: Weinberger et al., ICML 2009). Both are empty for a text without words.
     """
-    alone = _words(text).hashes
+    words = _words(text)
+    return _ngrams(words.hashes), np.array(_shape(text, words))
+
+
+def _ngrams(alone: NDArray[np.uint64]) -> Grams:
+    """Words and pairs of neighbouring words, by the hashes of the words."""
     pairs = _mixed(alone[:-1] * np.uint64(_PAIR) + alone[1:])
     hashes = np.concatenate([alone, pairs]) >> np.uint64(64 - BUCKET_BITS)
     counts = np.bincount(hashes.astype(np.int64), minlength=BUCKETS)
@@ -85,15 +84,7 @@ def hashed_ngrams(text: str) -> Grams:
     return buckets, weights / max(float(np.linalg.norm(weights)), 1.0)
 
 
-def shape_features(texts: Sequence[str]) -> Floats:
-    """Figures of the shape of each text, [N, len(SHAPE_NAMES)], not standardised."""
-    rows = [_shape(text, _words(text)) for text in texts]
-    return np.array(rows, dtype=np.float64).reshape(len(texts), len(SHAPE_NAMES))
-
-
-@functools.lru_cache(maxsize=1)
 def _words(text: str) -> _Words:
-    # Kept for a moment, because a query's n-grams and its shape are asked for one after the other.
     codes = _codes(text[:MAX_CHARACTERS].lower())
     kinds = _kinds(codes)
     # A word ends where the kind changes, and before and after every mark.

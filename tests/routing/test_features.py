@@ -5,29 +5,29 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boute.routing.features import BUCKETS, SHAPE_NAMES, hashed_ngrams, shape_features
+from boute.routing.features import BUCKETS, SHAPE_NAMES, encode_text
 
 
 @given(st.text(max_size=300))
 def test_any_text_gives_finite_features(text: str) -> None:
-    buckets, weights = hashed_ngrams(text)
+    (buckets, weights), shape = encode_text(text)
     assert (np.diff(buckets) > 0).all()
     assert ((buckets >= 0) & (buckets < BUCKETS)).all()
     assert np.linalg.norm(weights) <= 1 + 1e-12
-    shape = shape_features([text])
-    assert shape.shape == (1, len(SHAPE_NAMES))
+    assert shape.shape == (len(SHAPE_NAMES),)
     assert np.isfinite(shape).all()
 
 
 def test_surrogates_and_emptiness() -> None:
-    assert len(hashed_ngrams("\ud800 x")[0]) == 3
-    assert len(hashed_ngrams("")[0]) == 0
-    assert shape_features([]).shape == (0, len(SHAPE_NAMES))
+    assert len(encode_text("\ud800 x")[0][0]) == 3
+    (buckets, _), shape = encode_text("")
+    assert len(buckets) == 0
+    assert shape.shape == (len(SHAPE_NAMES),)
 
 
 def test_shape_figures_mean_what_they_are_called() -> None:
     text = "If 12 cats eat 3.5 fish?\nfor x in y: f(x) + 1"
-    shape = dict(zip(SHAPE_NAMES, shape_features([text])[0], strict=True))
+    shape = dict(zip(SHAPE_NAMES, encode_text(text)[1], strict=True))
     assert shape["log_characters"] == np.log1p(len(text))
     assert shape["digit_share"] == 5 / len(text)
     assert shape["newline_share"] == 1 / len(text)
@@ -40,12 +40,12 @@ def test_shape_figures_mean_what_they_are_called() -> None:
 
 def test_the_hash_is_the_same_in_another_process() -> None:
     code = (
-        "from boute.routing.features import hashed_ngrams; import sys;"
-        "print(hashed_ngrams('How many apples are left?')[0].tolist());"
+        "from boute.routing.features import encode_text; import sys;"
+        "print(encode_text('How many apples are left?')[0][0].tolist());"
         "print([m for m in ('sklearn', 'pandas', 'torch') if m in sys.modules])"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
-    here = hashed_ngrams("How many apples are left?")[0].tolist()
+    here = encode_text("How many apples are left?")[0][0].tolist()
     assert run.stdout.splitlines() == [str(here), "[]"]

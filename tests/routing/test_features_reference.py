@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boute.routing.features import MAX_CHARACTERS, hashed_ngrams, shape_features
+from boute.routing.features import MAX_CHARACTERS, encode_text
 
 WORDS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
 BASE, MIX, PAIR = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F
@@ -65,13 +65,13 @@ def plain_shape(text: str) -> list[float]:
 
 @given(texts)
 def test_the_fast_features_are_the_plain_ones(text: str) -> None:
-    buckets, weights = hashed_ngrams(text)
+    (buckets, weights), shape = encode_text(text)
     assert dict(zip(buckets.tolist(), weights.tolist(), strict=True)) == plain_ngrams(text)
-    assert shape_features([text]).tolist() == [plain_shape(text)]
+    assert shape.tolist() == plain_shape(text)
 
 
 def test_long_texts_are_judged_by_their_beginning() -> None:
     text = "If 12 cats eat 3.5 fish? " * 1000
-    buckets, _ = hashed_ngrams(text)
+    (buckets, _), shape = encode_text(text)
     assert buckets.tolist() == list(plain_ngrams(text))
-    assert shape_features([text]).tolist() == [plain_shape(text)]
+    assert shape.tolist() == plain_shape(text)

@@ -98,10 +98,13 @@ class Encoder:
             given = np.asarray(queries, dtype=np.float64).reshape(-1, len(self.names))
             return Encoded(self._standardised(given))
         texts = [str(query) for query in queries]
-        encoded = [encode_text(text) for text in texts]
-        shape = np.array([figures for _, figures in encoded]).reshape(-1, len(self.names))
+        return self.encode_parts(texts, [encode_text(text) for text in texts])
+
+    def encode_parts(self, texts: Sequence[str], parts: Sequence[tuple[Grams, Floats]]) -> Encoded:
+        """N texts whose n-grams and figures are known, as `encode` does them."""
+        shape = np.array([figures for _, figures in parts]).reshape(-1, len(self.names))
         dense = self._standardised(shape)
-        grams = tuple(gram for gram, _ in encoded)
+        grams = tuple(gram for gram, _ in parts)
         if self.projection is not None:
             return Encoded(np.concatenate([dense, _topics(grams, self.projection)], axis=1))
         if self.model is not None:

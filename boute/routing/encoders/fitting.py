@@ -35,14 +35,16 @@ def fit_encoder(
         encoder = Encoder("features", table.feature_names, mean, _positive(scale))
         return _with(encoder, table.features)
     texts = table.text or ()
-    encoded = [encode_text(text) for text in texts]
-    shape = np.array([figures for _, figures in encoded])
+    parts = [encode_text(text) for text in texts]
+    shape = np.array([figures for _, figures in parts])
     mean, scale = shape.mean(axis=0), _positive(shape.std(axis=0))
+    projection = model = None
     if kind == "topics":
-        projection = _projection([grams for grams, _ in encoded], seed)
-        return _with(Encoder(kind, SHAPE_NAMES, mean, scale, projection), texts)
-    model = load_embedding_model(embedding) if embedding is not None else None
-    return _with(Encoder(kind, SHAPE_NAMES, mean, scale, model=model), texts)
+        projection = _projection([grams for grams, _ in parts], seed)
+    elif embedding is not None:
+        model = load_embedding_model(embedding)
+    encoder = Encoder(kind, SHAPE_NAMES, mean, scale, projection, model)
+    return encoder, encoder.encode_parts(texts, parts)
 
 
 def _with(encoder: Encoder, queries: Queries) -> tuple[Encoder, Encoded]:

@@ -76,14 +76,14 @@ def judge(router: Router, table: QualityTable, prices: Mapping[str, float]) -> J
             mend=nearest(missing, table.models, "columns"),
         )
     columns = [table.models.index(name) for name in router.models]
-    queries = _queries(router, table)
+    encoded = router.encoder.encode(_queries(router, table))
     texts = table.text
     rows = len(table)
     return Judged(
         models=router.models,
         quality=table.quality[:, columns],
-        prediction=router.predict(queries),
-        score=router.score(queries),
+        prediction=router.predict_encoded(encoded),
+        score=router.score_encoded(encoded),
         groups=near_duplicates(texts) if texts is not None else np.arange(rows),
         seen=np.zeros(rows, np.bool_)
         if texts is None

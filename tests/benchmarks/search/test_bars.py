@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.search.bars import first_at_each_clock, near_enumeration, volume_at
 
-RECORD = {"curve": [[1, 0.5, 0.0], [3, 2.0, 0.2], [10, 9.0, 0.4], [50, 40.0, 0.4]]}
+CURVE = [(1, 0.5, 0.0), (3, 2.0, 0.2), (10, 9.0, 0.4), (50, 40.0, 0.4)]
 
 
 def record(*curve: tuple[int, float, float]) -> dict[str, Any]:
@@ -21,11 +21,11 @@ def record(*curve: tuple[int, float, float]) -> dict[str, Any]:
 def test_a_curve_is_read_off_at_a_clock_and_at_a_count(
     seconds: float, evaluations: float, volume: float
 ) -> None:
-    assert volume_at(RECORD, seconds, evaluations) == volume
+    assert volume_at(CURVE, seconds, evaluations) == volume
 
 
 def test_a_search_without_a_plan_has_no_volume() -> None:
-    assert volume_at({"curve": []}) == 0.0
+    assert volume_at([]) == 0.0
 
 
 def test_near_enumeration_is_judged_on_the_worst_seed() -> None:
