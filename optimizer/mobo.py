@@ -47,7 +47,7 @@ PROMOTED: Final = 64  # drafts of one level that are looked at on the next, each
 WORK: Final = 300_000
 # Gain of the next batch, as a share of the hypervolume, above which it is tried before more is
 # looked for.
-PLENTY: Final = 0.01
+PLENTY: Final = 0.003
 
 # Rounds of work without a gain after which nothing more is expected.
 _PATIENCE: Final = 10
