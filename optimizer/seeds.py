@@ -24,7 +24,26 @@ _HASTES: Final = (0.0, 0.999)
 
 
 def greedy_points(problem: Problem) -> list[Point]:
-    """Each routing of the ladder on the GPU type that is cheapest a request for each model."""
+    """Each routing of the ladder on each GPU type alone, and each model on its cheapest type."""
+    encoding = problem.encoding
+    alone = [np.tile(row, (encoding.models, 1)) for row in np.eye(encoding.gpus)]
+    points = (
+        encoding.join(
+            fractions,
+            preferences,
+            np.full(encoding.models, headroom),
+            np.full(encoding.models, haste),
+        )
+        for preferences in (_cheapest_types(problem), *alone)
+        for fractions in _ladder(encoding.models)
+        for headroom in _HEADROOMS
+        for haste in _HASTES
+    )
+    return list(dict.fromkeys(points))
+
+
+def _cheapest_types(problem: Problem) -> Floats:
+    """Of each model the GPU type that costs least a request: 1 there, else 0 [K, G]."""
     encoding = problem.encoding
     preferences = np.zeros((encoding.models, encoding.gpus))
     for model in range(encoding.models):
@@ -33,17 +52,7 @@ def greedy_points(problem: Problem) -> list[Point]:
             for choices in (problem.table.choices(model, gpu) for gpu in range(encoding.gpus))
         ]
         preferences[model, int(np.argmin(prices))] = 1.0
-    return [
-        encoding.join(
-            fractions,
-            preferences,
-            np.full(encoding.models, headroom),
-            np.full(encoding.models, haste),
-        )
-        for fractions in _ladder(encoding.models)
-        for headroom in _HEADROOMS
-        for haste in _HASTES
-    ]
+    return preferences
 
 
 def placements_of_ladder(problem: Problem) -> list[Decision]:

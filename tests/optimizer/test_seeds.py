@@ -22,20 +22,31 @@ def test_seeds_are_points_that_decode_and_plans(problem: Problem) -> None:
     assert len({plan.key for plan in plans}) >= 4
 
 
-def test_greedy_points_use_the_type_that_is_cheapest_a_request(problem: Problem) -> None:
-    options = [option for option in problem.table.options if option.model == 0]
-    cheapest = min(options, key=lambda option: option.price_per_request).gpu
-    supply = problem.context.supplies[cheapest]
+def test_greedy_points_want_each_type_alone_and_the_cheapest_of_each_model(
+    problem: Problem,
+) -> None:
+    encoding = problem.encoding
+    cheapest = np.zeros((encoding.models, encoding.gpus))
+    for model in range(encoding.models):
+        options = [option for option in problem.table.options if option.model == model]
+        cheapest[model, min(options, key=lambda option: option.price_per_request).gpu] = 1.0
+    alone = [np.tile(row, (encoding.models, 1)) for row in np.eye(encoding.gpus)]
+    wanted = {encoding.split(point).wants.tobytes() for point in greedy_points(problem)}
+    assert wanted == {wants.tobytes() for wants in (cheapest, *alone)}
+
+
+def test_what_a_type_has_not_enough_of_goes_on_to_the_next(problem: Problem) -> None:
     for point in greedy_points(problem):
+        wants = problem.encoding.split(point).wants
         decision = problem.decode(point)
         assert isinstance(decision, Decision)
-        small = [pool for pool in decision.pools if pool.model == "llama-3.1-8b"]
-        large = [pool for pool in decision.pools if pool.model == "llama-3.1-70b"]
-        assert {pool.gpu for pool in large} <= {"h100-sxm"}
-        # What the cheapest type has not enough of goes on to the next.
-        if {pool.gpu for pool in small} - {supply.name}:
-            of_type = [pool for pool in decision.pools if pool.gpu == supply.name]
-            assert sum(pool.gpus for pool in of_type) == supply.count
+        for model, name in enumerate(("llama-3.1-8b", "llama-3.1-70b")):
+            asked = problem.context.supplies[int(np.argmax(wants[model]))]
+            elsewhere = [
+                pool for pool in decision.pools if pool.model == name and pool.gpu != asked.name
+            ]
+            taken = sum(pool.gpus for pool in decision.pools if pool.gpu == asked.name)
+            assert not elsewhere or taken == asked.count
 
 
 @pytest.mark.parametrize("fullness", [FULLEST, 0.6])
