@@ -61,14 +61,9 @@ def single_gpu_plans(problem: Problem) -> Iterator[Decision]:
     encoding = problem.encoding
     routings = grid_routings(problem)
     for gpu, routing in product(range(encoding.gpus), routings):
-        wants = np.tile(np.eye(encoding.gpus)[gpu], (encoding.models, 1))
+        fractions = realised_fractions(problem.context.score, routing.thresholds)
         for headroom, haste in product(_HEADROOMS, _HASTES):
-            point = encoding.join(
-                realised_fractions(problem.context.score, routing.thresholds),
-                wants,
-                np.full(encoding.models, headroom),
-                np.full(encoding.models, haste),
-            )
+            point = encoding.join(fractions, encoding.alone(gpu), headroom, haste)
             found = problem.decode(point)
             # Where a type does not suffice the decoder would take another.
             if isinstance(found, Decision) and len(found.gpu_counts()) == 1:

@@ -66,12 +66,24 @@ class Encoding:
         )
 
     def join(
-        self, fractions: Floats, preferences: Floats, headroom: Floats, haste: Floats
+        self,
+        fractions: Floats,
+        preferences: Floats,
+        headroom: Floats | float,
+        haste: Floats | float,
     ) -> Point:
-        """The point with these genes: the inverse of `split` for shares in whole percents."""
+        """The point with these genes: the inverse of `split` for shares in whole percents.
+
+        One number for headroom or haste is that of every model.
+        """
         cuts = np.cumsum(fractions)[:-1]
-        values = np.concatenate([cuts, preferences.ravel(), headroom, haste])
+        each = [np.broadcast_to(value, self.models) for value in (headroom, haste)]
+        values = np.concatenate([cuts, preferences.ravel(), *each])
         return tuple(float(value) for value in np.clip(values, 0.0, 1.0))
+
+    def alone(self, gpu: int) -> Floats:
+        """Preferences [K, G] of every model for one GPU type and no other."""
+        return np.tile(np.eye(self.gpus)[gpu], (self.models, 1))
 
     def _bounds(self) -> list[int]:
         first = self.models - 1

@@ -130,14 +130,11 @@ class Problem:
 
     def _corners(self) -> list[Point]:
         """All queries on one model, that on one GPU type, as full and as cheap as can be."""
-        k, g = self.encoding.models, self.encoding.gpus
-        spare = np.zeros(k)
+        encoding = self.encoding
         return [
-            self.encoding.join(
-                np.eye(k)[model], np.tile(np.eye(g)[gpu], (k, 1)), headroom=spare, haste=spare
-            )
-            for model in range(k)
-            for gpu in range(g)
+            encoding.join(fractions, encoding.alone(gpu), headroom=0.0, haste=0.0)
+            for fractions in np.eye(encoding.models)
+            for gpu in range(encoding.gpus)
         ]
 
     def _range(self, name: str, estimates: list[Estimate]) -> tuple[float, float]:

@@ -26,14 +26,9 @@ _HASTES: Final = (0.0, 0.999)
 def greedy_points(problem: Problem) -> list[Point]:
     """Each routing of the ladder on each GPU type alone, and each model on its cheapest type."""
     encoding = problem.encoding
-    alone = [np.tile(row, (encoding.models, 1)) for row in np.eye(encoding.gpus)]
+    alone = [encoding.alone(gpu) for gpu in range(encoding.gpus)]
     points = (
-        encoding.join(
-            fractions,
-            preferences,
-            np.full(encoding.models, headroom),
-            np.full(encoding.models, haste),
-        )
+        encoding.join(fractions, preferences, headroom, haste)
         for preferences in (_cheapest_types(problem), *alone)
         for fractions in _ladder(encoding.models)
         for headroom in _HEADROOMS

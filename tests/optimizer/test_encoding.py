@@ -63,6 +63,14 @@ def test_join_is_undone_by_split(data: st.DataObject) -> None:
         ] or np.any(np.isclose(given_row, 0.5 * given_row.max()))
 
 
+def test_one_number_is_that_of_every_model_and_a_type_can_be_wanted_alone() -> None:
+    encoding = Encoding(models=3, gpus=2)
+    genes = encoding.split(encoding.join(np.eye(3)[1], encoding.alone(1), 0.25, 0.5))
+    assert genes.wants.tolist() == [[0.0, 1.0]] * 3
+    assert genes.headroom.tolist() == [0.25] * 3
+    assert genes.haste.tolist() == [0.5] * 3
+
+
 def test_a_type_wanted_less_than_half_as_much_as_the_favourite_is_not_used() -> None:
     encoding = Encoding(1, 3)
     wants = encoding.split((0.8, 0.4, 0.6, 0.0, 0.0)).wants
