@@ -75,7 +75,9 @@ def test_lines_are_written_before_the_log_is_closed(record: RequestRecord, tmp_p
     log = AccessLog(path, prompts=False)
     log.write(record)
     until(lambda: len(lines(path)) == 1)
+    written = lines(path)
     log.close()
+    assert written == lines(path)
 
 
 def test_a_file_that_was_renamed_is_followed_by_a_new_one(

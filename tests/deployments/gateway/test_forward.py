@@ -63,7 +63,7 @@ class Items:
         self.closed = 0
 
     async def answer(self, request: EngineRequest) -> Answer:
-        raise NotImplementedError
+        raise AssertionError("these items are for streams")
 
     async def stream(self, request: EngineRequest) -> AsyncIterator[Answer | bytes]:
         try:
