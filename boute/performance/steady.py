@@ -10,6 +10,8 @@ rate r and b sequences decoding at a time:
     b      r (output - 1) TPOT         Little's law
     r_max  the rate at which b reaches what KV cache and max_num_seqs allow
 
+With pipeline stages d is a round of all of them, longer by the bubbles of batches that are uneven.
+
 TTFT is half a step and, scheduled ahead, one more, the queue behind other prompts (M/D/1), the
 queue for a place in the batch (Sakasegawa's M/M/c, Annals of the Institute of Statistical
 Mathematics 29, 1977) and the prompt's own steps.
@@ -19,6 +21,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -31,7 +35,7 @@ from boute.performance.step import CONTEXT_S, MIXED_CONTEXT_S, PAIR_S, step_fixe
 __all__ = ["Lengths", "Steady", "capacity", "latency_at"]
 
 BISECTIONS: Final = 40
-Limits = tuple[float, float, float, float]
+Limits = tuple[float, float, float, float, float]
 Moments = tuple[float, float, float, float]
 
 
@@ -101,11 +105,22 @@ def latency_at(replica: Replica, rate_per_s: float, lengths: Lengths) -> Steady:
 
 
 def _limits(replica: Replica, lengths: Lengths) -> Limits:
-    """Stages, tokens a step, sequences at once by KV cache and max_num_seqs, steps ahead."""
+    """Stages, tokens a step, sequences at once by KV cache and max_num_seqs, steps ahead, fullest.
+
+    The last is by how many standard deviations the fullest of the batches in flight is fuller than
+    the mean.
+    """
     cached = replica.kv_blocks * replica.block_size / lengths.moments()[3]
     places = max(1.0, min(float(replica.max_num_seqs), cached))
     ahead = 1.0 if replica.async_scheduling and replica.stages == 1 else 0.0
-    return float(replica.stages), float(replica.max_num_batched_tokens), places, ahead
+    fullest = _largest_of(replica.stages)
+    return float(replica.stages), float(replica.max_num_batched_tokens), places, ahead, fullest
+
+
+@cache
+def _largest_of(count: int) -> float:
+    """Expected largest of `count` standard normals, by Blom's approximation (1958)."""
+    return NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
 
 
 @kernel
@@ -120,7 +135,7 @@ def _prompt_s(
     costs: NDArray[np.float64], limits: Limits, moments: Moments, batch: float
 ) -> tuple[float, float]:
     """Seconds that a prompt adds to one stage, and seconds that it takes itself from its start."""
-    stages, budget, _, _ = limits
+    stages, budget, _, _, _ = limits
     input_tokens, _, input_square, context = moments
     decodes = batch / min(stages, max(batch, 1.0))
     room = max(1.0, budget - decodes)
@@ -139,12 +154,35 @@ def _prompt_s(
 
 
 @kernel
+def _bubble_s(limits: Limits, moments: Moments, prompts: float, added_s: float) -> float:
+    """Seconds by which uneven batches prolong a round of all stages that brings `prompts` prompts.
+
+    The batches in flight follow one another, so that the one with the most prompts sets the pace of
+    all: a round takes `stages` times the longest of them. Few prompts come one at a time, and each
+    costs its own step of every stage; of many the fullest batch has some standard deviations of a
+    sum of prompts more than the mean. Between the two it is less than either, and
+    no step has more than the token budget.
+    """
+    stages, budget, _, _, fullest = limits
+    if stages == 1.0 or prompts <= 0.0:
+        return 0.0
+    input_tokens, _, input_square, _ = moments
+    mean = prompts / stages
+    few = (stages - 1.0) * mean
+    many = fullest * math.sqrt(mean * input_square) / input_tokens
+    most = max(budget / input_tokens - mean, 0.0)
+    return float(stages * added_s * min(few * many / math.hypot(few, many), most))
+
+
+@kernel
 def _capacity(costs: NDArray[np.float64], limits: Limits, moments: Moments) -> float:
-    stages, budget, places, _ = limits
+    stages, budget, places, _, _ = limits
     input_tokens, output_tokens, input_square, context = moments
     decodes = max(0.0, output_tokens - 1.0)
     added_s, _ = _prompt_s(costs, limits, moments, places)
-    shared = places / (decodes * _decode_s(costs, stages, places, context) + places * added_s)
+    step_s = _decode_s(costs, stages, places, context)
+    step_s += _bubble_s(limits, moments, places / max(decodes, 1.0), added_s)
+    shared = places / (decodes * step_s + places * added_s)
     # Prompts alone, in steps filled to the token budget.
     full_s = step_fixed_s(costs, budget, max(1.0, budget / input_tokens))
     prompt_s = full_s * input_tokens / budget + costs[PAIR_S] * input_square / 2.0
@@ -156,7 +194,7 @@ def _latency(
     costs: NDArray[np.float64], limits: Limits, moments: Moments, rate: float
 ) -> tuple[float, float, float, float]:
     """TTFT, TPOT, sequences decoding and load; TTFT is infinite at a load of one and more."""
-    stages, _, places, ahead = limits
+    stages, _, places, ahead, _ = limits
     _, output_tokens, _, context = moments
     decodes = max(0.0, output_tokens - 1.0)
     highest = _capacity(costs, limits, moments)
@@ -167,6 +205,7 @@ def _latency(
         middle = (low + batch) / 2.0
         added_s, _ = _prompt_s(costs, limits, moments, middle)
         step_s = _decode_s(costs, stages, min(places, 1.0 + middle), context)
+        step_s += _bubble_s(limits, moments, middle / max(decodes, 1.0), added_s)
         if served * decodes * step_s > middle * max(1.0 - served * added_s, 1e-3):
             low = middle
         else:
@@ -174,7 +213,7 @@ def _latency(
     added_s, own_s = _prompt_s(costs, limits, moments, batch)
     step_s = _decode_s(costs, stages, min(places, 1.0 + batch), context)
     free = max(1.0 - served * added_s, 1e-3)
-    tpot_s = step_s / free
+    tpot_s = (step_s + _bubble_s(limits, moments, batch / max(decodes, 1.0), added_s)) / free
     if load >= 1.0:
         return math.inf, tpot_s, batch, load
     # Half of a step on average, if one runs; scheduled ahead, all of the next one too.
