@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +18,21 @@ from boute.files import write_text
 from boute.migration import Migration
 from boute.outcome import Latency, Outcome, PoolOutcome
 from boute.plan.decision import Decision
-from boute.routing.expected import expected_quality
 from boute.running import (
     PERCENTILES,
-    WORSE,
     build_pool_replica,
     offered_load,
-    pool_loads,
     pool_ready,
-    price_per_hour,
-    routed,
-    simulate,
     utilisation,
     with_request_time,
     within_limits,
 )
+from boute.simulated import Simulated, simulated
 from boute.simulation.chrome import chrome_trace
-from boute.simulation.fleet import FleetRun, PoolLoad
-from boute.simulation.verdict import judge_pool
+from boute.simulation.fleet import FleetRun
 from boute.statistics import percentiles
 from boute.windowed import evaluate_windows, window_curves
-from boute.workload.arrays import Floats, Ints, Workload
+from boute.workload.arrays import Floats, Workload
 
 __all__ = [
     "build_pool_replica",
@@ -54,15 +47,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, eq=False)
-class _Simulated:
-    """A run and what it was made of: pools in the decision's order, output tokens [N]."""
-
-    run: FleetRun
-    loads: list[PoolLoad]
-    output: Ints
-
-
 def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcome:
     """What a fleet does with a workload; raise InputError for a pool that cannot exist.
 
@@ -70,51 +54,36 @@ def evaluate(decision: Decision, workload: Workload, context: Context) -> Outcom
     """
     if workload.thinning is not None:
         return evaluate_windows(decision, workload, workload.thinning, context)
-    simulated = _simulate(decision, workload, context)
-    run, output = simulated.run, simulated.output
-    served = ~run.failed
-    pools = _pool_outcomes(decision, simulated, workload, context)
-    tokens = max(int(output[served].sum()), 1)
-    window_s = _window_s(run, workload)
-    price = price_per_hour(decision, context)
-    met = within_limits(run, context)
-    quality = expected_quality(context.quality, context.score, decision.routing.thresholds)
+    found = simulated(decision, workload, context)
     return Outcome(
         requests=len(workload),
-        failed=int(run.failed.sum()),
+        failed=int(found.run.failed.sum()),
         duration_s=workload.duration_s,
-        quality=quality.mean,
-        quality_low=quality.low,
-        quality_high=quality.high,
-        ttft=_latency(run.ttft_s[served]),
-        tpot=_latency(run.tpot_s[served & (output > 1)]),
-        e2e=_latency(run.e2e_s[served]),
-        queue=_latency(run.queue_s[served]),
-        goodput_per_s=float(met.sum() / window_s),
-        slo_attainment=float(met.mean()),
-        utilisation=max(pool.utilisation for pool in pools),
-        preemptions=sum(pool.preemptions for pool in pools),
-        cost_per_hour=price,
-        cost_per_million_tokens=price / 3600.0 * window_s / tokens * 1e6,
-        energy_j_per_token=sum(pool.energy_j for pool in pools) / tokens,
-        latency_error=max(load.replica.latency_error for load in simulated.loads),
-        energy_error=max(load.replica.energy_error for load in simulated.loads),
+        quality=found.quality.mean,
+        quality_low=found.quality.low,
+        quality_high=found.quality.high,
+        ttft=_latency(found.latency("ttft")),
+        tpot=_latency(found.latency("tpot")),
+        e2e=_latency(found.latency("e2e")),
+        queue=_latency(found.latency("queue")),
+        goodput_per_s=found.value("goodput_per_s"),
+        slo_attainment=found.value("slo_attainment"),
+        utilisation=found.utilisation,
+        preemptions=sum(run.preemptions for run in found.run.runs),
+        cost_per_hour=found.price_per_hour,
+        cost_per_million_tokens=found.value("cost_per_million_tokens"),
+        energy_j_per_token=found.value("energy_j_per_token"),
+        latency_error=max(load.replica.latency_error for load in found.loads),
+        energy_error=max(load.replica.energy_error for load in found.loads),
         **Migration(context).metrics(decision),
-        verdict=max((pool.verdict for pool in pools), key=WORSE.index),
-        pools=pools,
+        verdict=found.verdict,
+        pools=_pool_outcomes(found),
     )
 
 
 def run_fleet(decision: Decision, workload: Workload, context: Context) -> FleetRun:
     """Simulate every request; raise InputError for a pool that cannot exist."""
-    return _simulate(decision, workload, context).run
-
-
-def _simulate(decision: Decision, workload: Workload, context: Context) -> _Simulated:
-    loads = pool_loads(decision, context)
-    assigned, output = routed(decision, workload)
-    run = simulate(loads, workload, assigned, output, context.spec.workload.seed)
-    return _Simulated(run, loads, output)
+    return simulated(decision, workload, context).run
 
 
 def latency_curves(
@@ -124,11 +93,8 @@ def latency_curves(
     workload = context.workload
     if workload.thinning is not None:
         return window_curves(decision, workload, workload.thinning, context, quantiles)
-    simulated = _simulate(decision, context.workload, context)
-    run = simulated.run
-    served = ~run.failed
-    streamed = served & (simulated.output > 1)
-    curves = {"ttft": run.ttft_s[served], "tpot": run.tpot_s[streamed], "e2e": run.e2e_s[served]}
+    found = simulated(decision, workload, context)
+    curves = {name: found.latency(name) for name in ("ttft", "tpot", "e2e")}
     return {
         name: tuple(map(float, np.quantile(values, quantiles))) if len(values) else ()
         for name, values in curves.items()
@@ -138,11 +104,11 @@ def latency_curves(
 def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None:
     """Write the run of every pool as one Chrome trace; raise OutputError."""
     workload = context.workload
-    simulated = _simulate(decision, workload, context)
+    found = simulated(decision, workload, context)
     events: list[dict[str, Any]] = []
     notes: dict[str, str] = {}
     process = 0
-    pools = zip(simulated.loads, simulated.run.members, strict=True)
+    pools = zip(found.loads, found.run.members, strict=True)
     for pool, mine in pools:
         trace = chrome_trace(
             pool.name,
@@ -150,7 +116,7 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
             pool.replicas,
             workload.arrival_s[mine],
             workload.input_tokens[mine],
-            simulated.output[mine],
+            found.output[mine],
             context.spec.workload.seed + 1,  # the seed that simulate_fleet gives the pool
             ready_s=pool.ready_s,
             first_process=process,
@@ -162,18 +128,21 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
     write_text(path, json.dumps(data))
 
 
-def _pool_outcomes(
-    decision: Decision, simulated: _Simulated, workload: Workload, context: Context
-) -> list[PoolOutcome]:
-    run, output = simulated.run, simulated.output
-    window_s = _window_s(run, workload)
-    found = []
-    parts = zip(decision.pools, simulated.loads, run.runs, run.members, strict=True)
-    for pool, pool_load, pool_run, mine in parts:
-        replica = pool_load.replica
-        load = utilisation(pool_load, mine, output, workload)
-        served = mine[~run.failed[mine]]
-        found.append(
+def _pool_outcomes(found: Simulated) -> list[PoolOutcome]:
+    run, output = found.run, found.output
+    of_pools = zip(
+        found.decision.pools,
+        run.runs,
+        run.members,
+        found.utilisations,
+        found.energies_j,
+        found.verdicts,
+        strict=True,
+    )
+    outcomes = []
+    for pool, pool_run, mine, load, energy_j, verdict in of_pools:
+        served = mine[found.served[mine]]
+        outcomes.append(
             PoolOutcome(
                 pool=pool.name,
                 model=pool.model,
@@ -185,18 +154,12 @@ def _pool_outcomes(
                 ttft=_latency(run.ttft_s[served]),
                 tpot=_latency(run.tpot_s[served[output[served] > 1]]),
                 e2e=_latency(run.e2e_s[served]),
-                energy_j=pool.replicas * replica.idle_w * window_s + pool_run.dynamic_j,
-                verdict=judge_pool(pool_run, duration_s=workload.duration_s, utilisation=load),
-                ready=pool_ready(pool, context),
+                energy_j=energy_j,
+                verdict=verdict,
+                ready=pool_ready(pool, found.context),
             )
         )
-    return found
-
-
-def _window_s(run: FleetRun, workload: Workload) -> float:
-    """From the first arrival to the end of the window, or of the work if that is later."""
-    ends = [pool.end_s for pool in run.runs]
-    return max(workload.duration_s, *ends)
+    return outcomes
 
 
 def _latency(values: Floats) -> Latency:

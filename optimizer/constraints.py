@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from boute.metrics import MIGRATION
-from boute.outcome import Outcome
+from boute.outcome import Verdict
 from boute.spec.model import Targets
 
-__all__ = ["instability", "misses", "misses_of"]
+__all__ = ["Judged", "instability", "misses", "misses_of"]
 
 
-def misses(outcome: Outcome, targets: Targets) -> dict[str, float]:
-    """Constraints that an outcome misses, by name, with the relative miss (0.5 is 50% past)."""
-    unstable = outcome.verdict == "unstable"
-    return misses_of(outcome.value, instability(unstable, outcome.utilisation), targets)
+class Judged(Protocol):
+    """What tells metrics by name and whether queues drain: an outcome, or the run behind it."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of the worst pool."""
+        ...
+
+    @property
+    def utilisation(self) -> float:
+        """That of the busiest pool."""
+        ...
+
+    def value(self, metric: str, /) -> float:
+        """Value of a metric by its name in `boute.metrics`."""
+        ...
+
+
+def misses(found: Judged, targets: Targets) -> dict[str, float]:
+    """Constraints that are missed, by name, with the relative miss (0.5 is 50% past)."""
+    unstable = found.verdict == "unstable"
+    return misses_of(found.value, instability(unstable, found.utilisation), targets)
 
 
 def instability(unstable: bool, utilisation: float) -> float:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from boute.context import Context
-from boute.evaluate import evaluate, offered_load
-from boute.optimizer.constraints import misses
+from boute.optimizer.constraints import Judged, misses
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
+from boute.running import pool_loads
+from boute.simulated import simulated
+from boute.simulation.fleet import PoolLoad
 from boute.workload.arrays import Workload
 
 __all__ = ["load_margin"]
@@ -38,14 +41,15 @@ def load_margin(decision: Decision, context: Context, now: Outcome) -> tuple[flo
     if already is not None:
         return 0.0, already
     kept, limit = 1.0, "stability"
-    missed = 1.0 / max(offered_load(decision, context.workload, context), 1.0 / MOST)
-    if missed == MOST and (found := _missed(decision, context, MOST)) is not None:
+    missed = 1.0 / max(now.utilisation, 1.0 / MOST)
+    run = partial(_missed, decision, context, pool_loads(decision, context))
+    if missed == MOST and (found := run(MOST)) is not None:
         limit = found
     elif missed == MOST:
         return MOST - 1.0, None
     while missed / kept > RESOLUTION:
         middle = math.sqrt(kept * missed)
-        found = _missed(decision, context, middle)
+        found = run(middle)
         if found is None:
             kept = middle
         else:
@@ -53,13 +57,12 @@ def load_margin(decision: Decision, context: Context, now: Outcome) -> tuple[flo
     return kept - 1.0, limit
 
 
-def _missed(decision: Decision, context: Context, load: float) -> str | None:
+def _missed(decision: Decision, context: Context, pools: list[PoolLoad], load: float) -> str | None:
     """What a plan misses most under `load` times its load, if anything."""
-    outcome = evaluate(decision, _at(context.workload, load), context)
-    return _worst_missed(outcome, context)
+    return _worst_missed(simulated(decision, _at(context.workload, load), context, pools), context)
 
 
-def _worst_missed(outcome: Outcome, context: Context) -> str | None:
+def _worst_missed(outcome: Judged, context: Context) -> str | None:
     found = misses(outcome, context.spec.targets)
     return max(found, key=lambda name: found[name]) if found else None
 

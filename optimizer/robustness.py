@@ -9,18 +9,22 @@ the interval of the table's rows at the same confidence, which is known without 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from boute.context import Context
 from boute.evaluate import evaluate
-from boute.optimizer.constraints import misses
+from boute.optimizer.constraints import Judged, misses
 from boute.optimizer.load_margin import load_margin
 from boute.outcome import Outcome, Robustness
 from boute.plan.decision import Decision
 from boute.resamples import Resamples
 from boute.routing.expected import expected_quality
+from boute.running import pool_loads
+from boute.simulated import simulated
 from boute.spec.model import Spec
 
 __all__ = ["CONFIDENCE", "RESAMPLES", "Judge", "as_it_is", "at_its_worst", "in_full", "metrics_of"]
@@ -45,27 +49,24 @@ def at_its_worst(decision: Decision, resamples: Resamples) -> Outcome:
     A plan that does not drain its queues once is not feasible at its pessimistic end, and what its
     latencies would be elsewhere says nothing.
     """
-    draws = [as_it_is(decision, resamples)]
-    while draws[-1].verdict != "unstable" and len(draws) <= RESAMPLES:
-        draws.append(as_it_is_in(decision, resamples, len(draws) - 1))
-    return _with_robustness(draws, decision, resamples)
+    outcome = as_it_is(decision, resamples)
+    draws = []
+    for draw in _draws(decision, resamples, outcome):
+        draws.append(draw)
+        if draw.unstable:
+            break
+    return _with_robustness(outcome, draws, decision, resamples.context)
 
 
 def in_full(decision: Decision, resamples: Resamples) -> Outcome:
     """The outcome with intervals, and with how much more load the plan takes."""
-    draws = [as_it_is(decision, resamples)]
-    draws += [as_it_is_in(decision, resamples, number) for number in range(RESAMPLES)]
-    outcome = _with_robustness(draws, decision, resamples)
-    assert outcome.robustness is not None
-    margin, limit = load_margin(decision, resamples.context, draws[0])
-    found = outcome.robustness.model_copy(update={"load_margin": margin, "load_limit": limit})
+    outcome = as_it_is(decision, resamples)
+    margin, limit = load_margin(decision, resamples.context, outcome)
+    draws = list(_draws(decision, resamples, outcome))
+    found = _with_robustness(outcome, draws, decision, resamples.context).robustness
+    assert found is not None
+    found = found.model_copy(update={"load_margin": margin, "load_limit": limit})
     return outcome.model_copy(update={"robustness": found})
-
-
-def as_it_is_in(decision: Decision, resamples: Resamples, number: int) -> Outcome:
-    """The outcome in one resample."""
-    context = resamples[number]
-    return evaluate(decision, context.workload, context)
 
 
 def metrics_of(spec: Spec) -> tuple[str, ...]:
@@ -74,21 +75,47 @@ def metrics_of(spec: Spec) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*spec.objectives, *limits, "quality", "cost_per_hour"]))
 
 
-def _with_robustness(draws: Sequence[Outcome], decision: Decision, resamples: Resamples) -> Outcome:
-    """The first of the draws, the plan's own outcome, with what all of them say."""
-    context = resamples.context
-    spec, thresholds = context.spec, decision.routing.thresholds
-    intervals = {}
-    for metric in metrics_of(spec):
-        values = [found.value(metric) for found in draws]
+@dataclass(frozen=True)
+class _Draw:
+    """What intervals need of one world: metrics by name, and whether the plan is good there."""
+
+    values: dict[str, float]
+    unstable: bool
+    keeps_targets: bool
+
+
+def _draws(decision: Decision, resamples: Resamples, outcome: Outcome) -> Iterator[_Draw]:
+    """The outcome itself, then each resample once it is asked for."""
+    spec = resamples.context.spec
+    yield _draw(outcome, spec)
+    loads = pool_loads(decision, resamples.context)
+    for number in range(RESAMPLES):
+        context = resamples[number]
+        yield _draw(simulated(decision, context.workload, context, loads), spec)
+
+
+def _draw(found: Judged, spec: Spec) -> _Draw:
+    # Quality has an interval of its own.
+    values = {name: found.value(name) for name in metrics_of(spec) if name != "quality"}
+    return _Draw(values, found.verdict == "unstable", not misses(found, spec.targets))
+
+
+def _with_robustness(
+    outcome: Outcome, draws: Sequence[_Draw], decision: Decision, context: Context
+) -> Outcome:
+    """The outcome with what all draws say; it is the first of them."""
+    quality = expected_quality(
+        context.quality, context.score, decision.routing.thresholds, CONFIDENCE
+    )
+    intervals = {"quality": (quality.low, quality.high)}
+    for metric in draws[0].values:
+        values = [draw.values[metric] for draw in draws]
         intervals[metric] = min(values), max(values)
-    quality = expected_quality(context.quality, context.score, thresholds, CONFIDENCE)
-    intervals["quality"] = quality.low, quality.high
     robustness = Robustness(
         resamples=len(draws) - 1,
         confidence=CONFIDENCE,
-        intervals=intervals,
-        unstable=float(np.mean([found.verdict == "unstable" for found in draws])),
-        keeps_targets=float(np.mean([not misses(found, spec.targets) for found in draws])),
+        intervals={metric: intervals[metric] for metric in metrics_of(context.spec)},
+        unstable=float(np.mean([draw.unstable for draw in draws])),
+        keeps_targets=float(np.mean([draw.keeps_targets for draw in draws])),
     )
-    return draws[0].model_copy(update={"robustness": robustness})
+    return outcome.model_copy(update={"robustness": robustness})

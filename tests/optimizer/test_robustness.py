@@ -9,13 +9,14 @@ import pytest
 
 import boute.optimizer.robustness
 from boute.context import Context
+from boute.evaluate import evaluate
 from boute.metrics import is_maximised
+from boute.optimizer.constraints import misses
 from boute.optimizer.problem import Problem
 from boute.optimizer.robustness import (
     CONFIDENCE,
     RESAMPLES,
     as_it_is,
-    as_it_is_in,
     at_its_worst,
     in_full,
     metrics_of,
@@ -60,13 +61,17 @@ def test_intervals_are_the_range_of_what_was_drawn(
     for decision in decisions[:3]:
         outcome = in_full(decision, resamples)
         drawn = [as_it_is(decision, resamples)]
-        drawn += [as_it_is_in(decision, resamples, number) for number in range(RESAMPLES)]
+        worlds = [resamples[number] for number in range(RESAMPLES)]
+        drawn += [evaluate(decision, world.workload, world) for world in worlds]
         found = outcome.robustness
         assert found is not None
         assert set(found.intervals) == set(metrics_of(resamples.context.spec))
         for metric in {*found.intervals} - {"quality"}:
             values = [each.value(metric) for each in drawn]
             assert found.intervals[metric] == (min(values), max(values))
+        targets = resamples.context.spec.targets
+        assert found.unstable == np.mean([each.verdict == "unstable" for each in drawn])
+        assert found.keeps_targets == np.mean([not misses(each, targets) for each in drawn])
         assert found.resamples == RESAMPLES
         assert found.confidence == CONFIDENCE == pytest.approx(0.9)
 
@@ -104,7 +109,7 @@ def test_a_plan_that_is_unstable_is_not_drawn_again(
     overloaded: Resamples, decisions: list[Decision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert as_it_is(decisions[0], overloaded).verdict == "unstable"
-    monkeypatch.setattr(boute.optimizer.robustness, "as_it_is_in", _must_not_be_called)
+    monkeypatch.setattr(boute.optimizer.robustness, "simulated", _must_not_be_called)
     found = at_its_worst(decisions[0], overloaded).robustness
     assert found is not None
     assert (found.resamples, found.unstable, found.keeps_targets) == (0, 1.0, 0.0)
