@@ -28,7 +28,7 @@ from boute.routing.heads.linear import fit_linear, fit_lines, weighted_sums
 from boute.routing.heads.neighbours import fit_neighbours
 from boute.routing.reference import Reference
 from boute.routing.router import KINDS, Heads, Kind, Router, score_of, typical_lengths
-from boute.routing.spread import fit_spread
+from boute.routing.spread import fit_spread, reach_of
 from boute.routing.table import QualityTable
 from boute.workload.arrays import Floats, Ints
 
@@ -110,7 +110,11 @@ def fit_encoded(
         heads=_fit_heads(recipe, encoded, quality),
         lengths=fit_lines(encoded, np.log(tokens)),
         spread=fit_spread(
-            calibrated(expected, lines), quality, _held_out_lengths(encoded, tokens, fold), tokens
+            calibrated(expected, lines),
+            quality,
+            _held_out_lengths(encoded, tokens, fold),
+            tokens,
+            reach_of(encoder.standardised(encoded)),
         ),
         calibration=lines,
         reference=Reference.of(scores, text_hashes(table.text or ())),
