@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ SPACE, LETTER, DIGIT, ALONE = range(4)
 
 _CODE_MARKS: Final = frozenset("{}[]()<>;_`#\\")
 _MATH_MARKS: Final = frozenset("+-*/^%=$≤≥√∑∫π")
+_QUESTION_MARKS: Final = "?？؟"
 # Letters of other scripts, by blocks of Unicode 16. A Chinese or Japanese text has no spaces, so
 # its characters are words by themselves.
 _ACCENTED: Final = ((0xC0, 0x250), (0x1E00, 0x1F00))
@@ -72,12 +74,12 @@ class _Classes(NamedTuple):
 
 
 class _Plane(NamedTuple):
-    """Of characters beyond ASCII: the class of each code point below _PLANE, and of every
-    description that one above can have."""
+    """Classes of characters beyond ASCII, by code point below _PLANE, and by packed description
+    [C], ascending, for those above."""
 
     classes: _Classes
     of_code: NDArray[np.uint8]
-    of_description: dict[tuple[int, ...], int]
+    packed: Ints
 
 
 def codes_of(text: str) -> Codes:
@@ -107,60 +109,74 @@ def _classed(codes: Codes) -> tuple[Codes, _Classes]:
     plane = _plane()
     found = plane.of_code[np.minimum(codes, _PLANE - 1)]
     above = np.flatnonzero(codes >= _PLANE)
-    found[above] = [plane.of_description[_description(code)] for code in codes[above].tolist()]
+    if above.size:
+        found[above] = np.searchsorted(plane.packed, _packed(_described(codes[above])))
     return found, plane.classes
 
 
 @functools.cache
 def _ascii() -> _Classes:
     """A class for each character of ASCII."""
-    return _described([_description(code) for code in range(128)])
+    return _classes(_described(np.arange(128)))
 
 
 @functools.cache
 def _plane() -> _Plane:
-    """Takes 0.2 s, once a process, when the first text comes that needs it."""
-    each = [_description(code) for code in range(_PLANE)]
+    """Made once a process, when the first text comes that needs it."""
+    each = _described(np.arange(_PLANE))
     no_marks, no_script = (0,) * 4, (0,) * len(_SCRIPTS)
     above = [
         (kind, digit, upper, *no_marks, 1, *no_script)
         for kind, digit, upper in itertools.product(range(4), (0, 1), (0, 1))
     ]
-    known = sorted({*each, *above})
-    number = {description: index for index, description in enumerate(known)}
-    of_code = np.array([number[description] for description in each], dtype=np.uint8)
-    return _Plane(_described(known), of_code, number)
+    every = np.concatenate([each, np.array(above)])
+    packed, first, number = np.unique(_packed(every), return_index=True, return_inverse=True)
+    return _Plane(_classes(every[first]), number[:_PLANE].astype(np.uint8), packed)
 
 
-def _described(descriptions: list[tuple[int, ...]]) -> _Classes:
-    table = np.array(descriptions, dtype=np.int64)
-    return _Classes(table[:, 0].astype(np.uint8), table[:, 1:])
+def _classes(described: Ints) -> _Classes:
+    return _Classes(described[:, 0].astype(np.uint8), described[:, 1:])
 
 
-@functools.lru_cache(maxsize=2**12)
-def _description(code: int) -> tuple[int, ...]:
-    """Kind and traits of a code point."""
-    character = chr(code)
-    traits = Traits(
-        character.isdigit(),
-        character.isupper(),
-        character in _CODE_MARKS,
-        character in _MATH_MARKS,
-        character == "\n",
-        character in "?？؟",
-        code > 127,
-        *(character.isalpha() and _within(code, blocks) for blocks in _SCRIPTS),
+def _packed(described: Ints) -> Ints:
+    """A number [N] for each description: its kind above the bits of its traits."""
+    return np.asarray(described @ 2 ** np.arange(described.shape[1] - 1, -1, -1), dtype=np.int64)
+
+
+def _described(codes: NDArray[np.integer]) -> Ints:
+    """Kind and traits [N, 1 + len(Traits)] of N code points, in the order of `Traits`."""
+    characters = [chr(code) for code in codes.tolist()]
+
+    def those(test: Callable[[str], bool]) -> NDArray[np.bool_]:
+        return np.fromiter(map(test, characters), dtype=np.bool_, count=len(codes))
+
+    letters = those(str.isalpha)
+    kinds = np.select(
+        [
+            those(str.isdecimal),
+            those(str.isalnum) & ~_within(codes, _SPACELESS),
+            those(str.isspace),
+        ],
+        [DIGIT, LETTER, SPACE],
+        ALONE,
     )
-    return (_kind(character), *map(int, traits))
+    traits = [
+        those(str.isdigit),
+        those(str.isupper),
+        _among(codes, _CODE_MARKS),
+        _among(codes, _MATH_MARKS),
+        _among(codes, "\n"),
+        _among(codes, _QUESTION_MARKS),
+        codes > 127,
+        *(letters & _within(codes, blocks) for blocks in _SCRIPTS),
+    ]
+    return np.stack([kinds, *traits], axis=1).astype(np.int64)
 
 
-def _kind(character: str) -> int:
-    if character.isdecimal():
-        return DIGIT
-    if character.isalnum():
-        return ALONE if _within(ord(character), _SPACELESS) else LETTER
-    return SPACE if character.isspace() else ALONE
+def _among(codes: NDArray[np.integer], marks: Collection[str]) -> NDArray[np.bool_]:
+    return np.isin(codes, [ord(mark) for mark in marks])
 
 
-def _within(code: int, blocks: tuple[tuple[int, int], ...]) -> bool:
-    return any(low <= code < high for low, high in blocks)
+def _within(codes: NDArray[np.integer], blocks: tuple[tuple[int, int], ...]) -> NDArray[np.bool_]:
+    inside = [(codes >= low) & (codes < high) for low, high in blocks]
+    return np.asarray(np.logical_or.reduce(inside), dtype=np.bool_)
