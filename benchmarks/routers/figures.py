@@ -26,7 +26,7 @@ from boute.routing.router import score_of
 from boute.workload.arrays import Floats, Ints
 
 FIRST = 13
-LANGUAGE = range(FIRST, SHAPE_NAMES.index("starts_with_question_word"))
+LANGUAGE = range(FIRST, SHAPE_NAMES.index("leading_question_word"))
 FORM = range(LANGUAGE.stop, len(SHAPE_NAMES))
 MORE = {"language": LANGUAGE, "form": FORM, "both": range(FIRST, len(SHAPE_NAMES))}
 RESAMPLES = 300
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
     print("| table | held out | thirteen figures |", " | ".join(MORE), "|")
-    print("| --- | --- | --- |", " --- |" * len(MORE))
+    print("| --- | --- | --- |" + " --- |" * len(MORE))
     for case in cases(parser.parse_args().data):
         print("|", " | ".join([case.name, case.held_out, *_cells(case)]), "|", flush=True)
 

@@ -39,8 +39,8 @@ SHAPE_NAMES: Final = (
     "french_word_share",
     "german_word_share",
     "spanish_word_share",
-    "starts_with_question_word",
-    "starts_with_auxiliary_verb",
+    "leading_question_word",
+    "leading_auxiliary_verb",
     "log_request_words",
 )
 

@@ -67,11 +67,11 @@ def test_a_language_is_told(text: str, name: str) -> None:
 
 def test_the_form_of_a_question_is_told() -> None:
     asked = shape_of('"Which of these is right?"')
-    assert asked["starts_with_question_word"] == 1
-    assert asked["starts_with_auxiliary_verb"] == 0
-    assert shape_of("1. Does it rain?")["starts_with_auxiliary_verb"] == 1
+    assert asked["leading_question_word"] == 1
+    assert asked["leading_auxiliary_verb"] == 0
+    assert shape_of("1. Does it rain?")["leading_auxiliary_verb"] == 1
     told = shape_of("It rains. Explain why, and prove it.")
-    assert told["starts_with_question_word"] == told["starts_with_auxiliary_verb"] == 0
+    assert told["leading_question_word"] == told["leading_auxiliary_verb"] == 0
     assert told["log_request_words"] == np.log1p(2)
 
 
