@@ -99,7 +99,8 @@ class OnnxNetwork:
     @functools.cached_property
     def _session(self) -> Any:
         runtime = _runtime()
-        if _ELSEWHERE.search(self.data):
+        # The plain search is ten times as fast, and finds nothing in most files.
+        if b"location" in self.data and _ELSEWHERE.search(self.data):
             self._fail(
                 "keeps tensors in other files",
                 "write it whole: onnx.save_model(onnx.load(path), path)",
