@@ -4,7 +4,7 @@
 
 FOLDER of `--data` holds routellm/mmlu_all.csv.gz, zeroeval/*.csv.gz and llmrouter/
 dcrouter_train.json.gz (by default ../shared/data); what is missing is skipped, and said. With
-`--embedding`, a folder with model.safetensors and tokenizer.json, the kind embedding is judged too.
+`--embedding`, the folder of an embedding model, the kind embedding is judged too.
 Without `--write` the tables go to standard output.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.routers.cases import cases
 from benchmarks.routers.judging import Result, judge_case
 from benchmarks.routers.markdown import tables
+from benchmarks.routers.remembered import Remembered
 from boute.files import write_text
 from boute.routing.training import Recipe
 
@@ -32,16 +33,17 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    recipes = [Recipe("lexical")]
+    recipes: list[tuple[Recipe, Remembered | None]] = [(Recipe("lexical"), None)]
     if options.embedding is None:
         print("skipped: the kind embedding, for which --embedding names a model's folder")
     else:
-        recipes.append(Recipe("embedding", options.embedding))
+        model = Remembered.load(options.embedding)
+        recipes.append((Recipe("embedding", options.embedding), model))
     results: list[Result] = []
     for case in cases(options.data):
-        for recipe in recipes:
+        for recipe, model in recipes:
             start = time.monotonic()
-            results.append(judge_case(case, recipe, options.resamples))
+            results.append(judge_case(case, recipe, model, options.resamples))
             seconds = time.monotonic() - start
             print(
                 f"{case.name}, {case.held_out} held out, {recipe.kind}: {seconds:.0f} s", flush=True

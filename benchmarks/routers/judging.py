@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.routers.cases import Case
+from boute.routing.encoders.embedding import EmbeddingModel
 from boute.routing.encoders.fitting import fit_encoder
 from boute.routing.evaluation.evaluate import Evaluation, TaskLine, by_task, evaluate, lengths_of
 from boute.routing.evaluation.judged import Judged
@@ -40,16 +41,18 @@ class Result:
     covered: list[float]
 
 
-def judge_case(case: Case, recipe: Recipe, resamples: int) -> Result:
-    """Fit on each split and judge all rows together. What texts are encoded by saw no label."""
+def judge_case(case: Case, recipe: Recipe, model: EmbeddingModel | None, resamples: int) -> Result:
+    """Fit on each split and judge all rows together."""
     table, models = case.table, range(len(case.table.models))
-    encoder, encoded = fit_encoder(table, encoding_of(recipe), recipe.embedding, recipe.seed)
     fitted, raw, after, score = [], [], [], np.empty(len(table))
     blank = _blank(case)
     for split in case.splits:
-        rows, inputs = split.train, encoded.take(split.test)
-        router = fit_encoded(table.take(rows), models, recipe, encoder, encoded.take(rows))
+        seen, unseen = table.take(split.train), table.take(split.test)
+        encoder, encoded = fit_encoder(seen, encoding_of(recipe), model, recipe.seed)
+        router = fit_encoded(seen, models, recipe, encoder, encoded)
+        inputs = encoder.encode(unseen.text or ())
         score[split.test] = router.score_encoded(inputs)
+        blank.reach[split.test] = router.reach(inputs)
         fitted.append(router.predict_encoded(inputs))
         raw.append(_uncalibrated(router).predict_encoded(inputs))
         part = replace(blank.take(split.test), prediction=raw[-1])
@@ -78,6 +81,7 @@ def _blank(case: Case) -> Judged:
         quality=table.quality,
         prediction=Prediction(*[nothing] * 5),
         score=np.zeros(len(table)),
+        reach=np.ones(len(table)),
         groups=case.groups,
         seen=np.zeros(len(table), dtype=np.bool_),
         output_tokens=table.output_tokens if table.lengths_known else None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from benchmarks.routers.judging import Result
 from benchmarks.routers.published import PUBLISHED
 from boute.routing.evaluation.bootstrap import Estimate, Resamples
@@ -158,17 +160,30 @@ def _lengths(results: Sequence[Result]) -> str:
             f"{line.coverage:.1%}",
             f"{after:.1%}",
             f"{line.intended:.0%}",
+            f"{width:.1f}",
             f"{line.mean_ratio:.2f}",
         ]
         for result in results
-        for line, after in zip(result.evaluation.lengths, result.covered, strict=True)
+        for line, after, width in zip(
+            result.evaluation.lengths, result.covered, _widths(result), strict=True
+        )
     ]
     title = (
         "Answers whose length is in its interval, as fitted, and calibrated on other rows of what\n"
-        "is judged; and mean predicted length over mean seen:"
+        "is judged; the upper end of the interval over the lower, as fitted, in the median; and\n"
+        "mean predicted length over mean seen:"
     )
-    head = ["table", "held out", "kind", "model", "as fitted", "calibrated", "intended", "mean"]
-    return _table(title, head, rows)
+    head = ["table", "held out", "kind", "model", "as fitted", "calibrated", "intended"]
+    return _table(title, [*head, "width", "mean"], rows)
+
+
+def _widths(result: Result) -> list[float]:
+    """Upper over lower end of the intervals, the median a model whose lengths are known."""
+    if not result.evaluation.lengths:
+        return []
+    prediction = result.judged.prediction
+    widths: list[float] = np.median(prediction.output_high / prediction.output_low, axis=0).tolist()
+    return widths
 
 
 def _tasks(results: Sequence[Result]) -> str:

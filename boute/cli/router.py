@@ -52,7 +52,7 @@ def train(
     texts: Texts = None,
     lengths: Lengths = None,
     embedding: Annotated[
-        Path | None, typer.Option(help="A folder with model.safetensors and tokenizer.json.")
+        Path | None, typer.Option(help="tokenizer.json and model.onnx or model.safetensors.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

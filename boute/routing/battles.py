@@ -27,7 +27,7 @@ from boute.routing.router import Router, score_of
 from boute.routing.sheet import Sheet, read_sheet
 from boute.routing.spread import Spread
 from boute.routing.table import MINIMUM_ROWS, TEXT_COLUMNS, UNKNOWN_LENGTH_TOKENS, QualityTable
-from boute.routing.training import Recipe
+from boute.routing.training import Recipe, model_of
 from boute.workload.arrays import Floats, Ints
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def fit_battles(battles: Battles, recipe: Recipe | None = None) -> Router:
     count = len(battles.models)
     flat = np.ones((len(battles), count))
     table = QualityTable("battles", battles.models, flat, flat, text=battles.text)
-    encoder, encoded = fit_encoder(table, recipe.kind, recipe.embedding, recipe.seed)
+    encoder, encoded = fit_encoder(table, recipe.kind, model_of(recipe), recipe.seed)
     weights, levels = _strengths(battles, design(encoded), penalties(encoded))
     lengths = np.full(count, math.log(UNKNOWN_LENGTH_TOKENS))
     ones, zeros = np.ones(count), np.zeros(count)

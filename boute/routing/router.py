@@ -19,7 +19,7 @@ from boute.routing.evaluation.recalibrate import calibrated
 from boute.routing.heads.linear import Linear, weighted_sums
 from boute.routing.prediction import Prediction
 from boute.routing.reference import Reference
-from boute.routing.spread import Spread
+from boute.routing.spread import Spread, reach_of
 from boute.workload.arrays import Floats
 
 __all__ = ["KINDS", "QUERY_HEADERS", "Heads", "Kind", "Router", "score_of", "typical_lengths"]
@@ -117,7 +117,11 @@ class Router:
         """The prediction for what is encoded already."""
         quality = calibrated(self.heads.quality(encoded), self.calibration)
         line = weighted_sums(encoded, self.lengths.weights) + self.lengths.intercepts
-        return self.spread.around(quality, typical_lengths(line))
+        return self.spread.around(quality, typical_lengths(line), self.reach(encoded))
+
+    def reach(self, encoded: Encoded) -> Floats:
+        """How much wider than others the interval of each query's lengths is [N]."""
+        return reach_of(self.encoder.standardised(encoded))
 
     def save(self, folder: Path) -> str:
         """Write into a folder, the same bytes each time; return the SHA-256 of its router.json."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from boute.documents import Document, check_document
 from boute.errors import DataError
 from boute.files import read_bytes, write_bytes
-from boute.routing.encoders.embedding import MODEL, MOST_BYTES, TOKENIZER, EmbeddingModel
+from boute.routing.encoders.embedding import MOST_BYTES, NETWORKS, TOKENIZER, EmbeddingModel
 from boute.routing.encoders.encoder import Encoder, EncoderKind
 from boute.routing.heads.boosted import Boosted
 from boute.routing.heads.factorisation import Factorisation
@@ -33,7 +33,7 @@ from boute.routing.spread import Spread
 
 __all__ = ["ARRAYS", "HEADER", "SCHEMA_VERSION", "load_router", "router_files", "save_router"]
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 HEADER: Final = "router.json"
 ARRAYS: Final = "arrays.npz"
 MOST_HEADER_BYTES: Final = 2**20
@@ -52,7 +52,7 @@ Array = NDArray[Any]
 
 
 class _Header(Document):
-    schema_version: Literal[3] = SCHEMA_VERSION
+    schema_version: Literal[4] = SCHEMA_VERSION
     kind: Kind
     encoder: EncoderKind
     models: list[str]
@@ -65,15 +65,13 @@ class _Header(Document):
 def save_router(router: Router, folder: Path) -> str:
     """Write the files, the same bytes each time; return the SHA-256 of router.json."""
     model = router.encoder.model
-    files = {ARRAYS: _packed(router)}
-    if model is not None:
-        files |= {TOKENIZER: model.tokenizer, MODEL: model.weights}
+    files = {ARRAYS: _packed(router)} | ({} if model is None else model.files)
     header = _Header(
         kind=router.kind,
         encoder=router.encoder.kind,
         models=list(router.models),
         feature_names=list(router.feature_names),
-        attention_heads=None if model is None else model.heads,
+        attention_heads=None if model is None else model.network.heads,
         data_hash=router.data_hash,
         files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     )
@@ -118,10 +116,12 @@ def _read(folder: Path, expected_hash: str | None) -> tuple[_Header, dict[str, b
             mend="fit it again",
         )
     header = check_document(plain, _Header, where=where, error=DataError)
-    wanted = {ARRAYS, MODEL, TOKENIZER} if header.encoder == "embedding" else {ARRAYS}
-    if set(header.files) != wanted:
+    sets = [{ARRAYS}]
+    if header.encoder == "embedding":
+        sets = [{ARRAYS, TOKENIZER, network} for network in NETWORKS]
+    if set(header.files) not in sets:
         raise _damaged(where)
-    files = {name: _bounded(folder / name, MOST_BYTES) for name in sorted(wanted)}
+    files = {name: _bounded(folder / name, MOST_BYTES) for name in sorted(header.files)}
     for name, data in files.items():
         if hashlib.sha256(data).hexdigest() != header.files[name]:
             raise DataError(
@@ -137,8 +137,7 @@ def _router(header: _Header, files: dict[str, bytes], text: bytes, folder: Path)
     arrays = _unpacked(files[ARRAYS], where)
     model = None
     if header.encoder == "embedding":
-        heads = header.attention_heads or 1
-        model = EmbeddingModel(files[TOKENIZER], files[MODEL], heads, where)
+        model = EmbeddingModel.of(files, header.attention_heads, where)
     try:
         encoder = _part(arrays, "encoder")
         router = Router(

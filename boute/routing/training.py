@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from boute.errors import InputError, nearest
+from boute.routing.encoders.embedding import EmbeddingModel, load_embedding_model
 from boute.routing.encoders.encoder import Encoded, Encoder, EncoderKind
 from boute.routing.encoders.fitting import fit_encoder
 from boute.routing.evaluation.duplicates import near_duplicates
@@ -27,7 +28,7 @@ from boute.routing.heads.linear import fit_linear, fit_lines, weighted_sums
 from boute.routing.heads.neighbours import fit_neighbours
 from boute.routing.reference import Reference
 from boute.routing.router import KINDS, Heads, Kind, Router, score_of, typical_lengths
-from boute.routing.spread import fit_spread
+from boute.routing.spread import fit_spread, reach_of
 from boute.routing.table import QualityTable
 from boute.workload.arrays import Floats, Ints
 
@@ -39,6 +40,7 @@ __all__ = [
     "fit_router",
     "folds_of",
     "held_out_scores",
+    "model_of",
     "sampled",
 ]
 
@@ -66,7 +68,7 @@ class Recipe:
         if self.kind == "embedding" and self.embedding is None:
             raise InputError(
                 "the kind embedding needs a model",
-                mend="name a folder with model.safetensors and tokenizer.json: --embedding FOLDER",
+                mend="--embedding FOLDER, with tokenizer.json and model.onnx or model.safetensors",
             )
         if self.kind == "lexical" and self.embedding is not None:
             raise InputError("the kind lexical takes no model", mend="use --kind embedding")
@@ -83,7 +85,7 @@ def fit_router(
     """
     recipe = recipe or Recipe()
     table = sampled(table, recipe.seed)
-    encoder, encoded = fit_encoder(table, encoding_of(recipe), recipe.embedding, recipe.seed)
+    encoder, encoded = fit_encoder(table, encoding_of(recipe), model_of(recipe), recipe.seed)
     return fit_encoded(table, cost_order, recipe, encoder, encoded)
 
 
@@ -108,7 +110,11 @@ def fit_encoded(
         heads=_fit_heads(recipe, encoded, quality),
         lengths=fit_lines(encoded, np.log(tokens)),
         spread=fit_spread(
-            calibrated(expected, lines), quality, _held_out_lengths(encoded, tokens, fold), tokens
+            calibrated(expected, lines),
+            quality,
+            _held_out_lengths(encoded, tokens, fold),
+            tokens,
+            reach_of(encoder.standardised(encoded)),
         ),
         calibration=lines,
         reference=Reference.of(scores, text_hashes(table.text or ())),
@@ -125,7 +131,7 @@ def held_out_scores(
     fitted, and is only moved to [0, 1].
     """
     recipe = recipe or Recipe()
-    encoder, encoded = fit_encoder(table, encoding_of(recipe), recipe.embedding, recipe.seed)
+    encoder, encoded = fit_encoder(table, encoding_of(recipe), model_of(recipe), recipe.seed)
     if encoder.takes == "given":
         return encoded.dense[:, 0]
     quality = table.quality[:, list(cost_order)]
@@ -164,6 +170,11 @@ def encoding_of(recipe: Recipe) -> EncoderKind:
     if recipe.kind == "lexical":
         return "lexical"
     return "topics" if recipe.embedding is None else "embedding"
+
+
+def model_of(recipe: Recipe) -> EmbeddingModel | None:
+    """The embedding model that it names; raise DataError or InputError where it is of no use."""
+    return None if recipe.embedding is None else load_embedding_model(recipe.embedding)
 
 
 def _fit_heads(recipe: Recipe, encoded: Encoded, labels: Floats) -> Heads:

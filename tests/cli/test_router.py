@@ -90,7 +90,7 @@ def test_battles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--models", "m0,tiny"], "has no column tiny"),
         (["--kind", "embedding"], "the kind embedding needs a model"),
-        (["--kind", "boosted", "--embedding", "nowhere"], "cannot be read"),
+        (["--kind", "boosted", "--embedding", "nowhere"], "nowhere: has neither model.onnx nor"),
         (["--kind", "neural"], "'neural' is not one of"),
         (["--quality", "m0"], "'m0' is not MODEL=COLUMN"),
         (["--quality", "m0=none"], "has no column none"),

@@ -113,7 +113,7 @@ def test_no_objects_are_loaded(router: Router, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "schema version 2; this boute reads 3"),
+        ({"schema_version": 3}, "schema version 3; this boute reads 4"),
         ({"kind": "neural"}, "kind"),
         ({"kind": "boosted"}, "is not a whole router"),
         ({"encoder": "os.system"}, "encoder"),

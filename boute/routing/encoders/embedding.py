@@ -1,16 +1,14 @@
 """Sentence embeddings on a CPU, from a model that a user has on disk; needs `tokenizers`.
 
-Two forms, told apart by what `model.safetensors` holds. Static: a vector a token, averaged
-(`embeddings`, as model2vec writes it). Transformer: the BERT of sentence-transformers models such
-as all-MiniLM-L6-v2 (Devlin et al., arXiv 1810.04805), whose last states are averaged. The
-arithmetic is numpy's, so that neither loading nor using a model runs code that came with it.
+A model is a folder with `tokenizer.json` and a network, which is `model.onnx` or
+`model.safetensors`. Neither loading nor using one runs code that came with it.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,103 +18,76 @@ from numpy.typing import NDArray
 
 from boute.errors import DataError, InputError
 from boute.files import read_bytes
-from boute.routing.encoders.bert import bert_states
-from boute.routing.encoders.safetensors import read_tensors
+from boute.routing.encoders.network import MOST_TOKENS, Network
+from boute.routing.encoders.onnx import ONNX, OnnxNetwork
+from boute.routing.encoders.tensors import SAFETENSORS, Tensors
 from boute.workload.arrays import Floats
 
-__all__ = ["MODEL", "TOKENIZER", "EmbeddingModel", "load_embedding_model"]
+__all__ = ["MOST_BYTES", "NETWORKS", "TOKENIZER", "EmbeddingModel", "load_embedding_model"]
 
-MODEL: Final = "model.safetensors"
 TOKENIZER: Final = "tokenizer.json"
-# As sentence-transformers cuts for all-MiniLM-L6-v2; a longer query is judged by its beginning.
-MOST_TOKENS: Final = 256
-MOST_CHARACTERS: Final = 8 * MOST_TOKENS
+NETWORKS: Final = (ONNX, SAFETENSORS)
+"""Files that a network may be in; the first that a folder has is taken."""
 MOST_BYTES: Final = 2**30
+MOST_CHARACTERS: Final = 8 * MOST_TOKENS
 _EPSILON: Final = 1e-12
-
-Tensors = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingModel:
-    """Embeds texts. `tokenizer` and `weights` are the two files, kept so that they can be saved.
+    """Embeds texts: the mean of the vectors of their tokens, scaled to a length of 1.
 
-    `heads` are the attention heads of a transformer.
+    `tokenizer` is its file, kept so that it can be saved.
     """
 
     tokenizer: bytes
-    weights: bytes
-    heads: int = 1
+    network: Network
     where: str = "the embedding model"
 
     def __post_init__(self) -> None:
-        table = self._table
-        if table.ndim != 2 or not table.size:
-            raise DataError(
-                "has neither static embeddings nor those of a BERT",
-                where=f"{self.where}/{MODEL}",
-                mend="use a model2vec model, or a sentence-transformers one made from BERT",
-            )
-        if not all(np.isfinite(tensor).all() for tensor in self._tensors.values()):
-            raise DataError("holds numbers that are not finite", where=f"{self.where}/{MODEL}")
-        if self._tokenizer.get_vocab_size() > len(table):
-            raise DataError("knows more tokens than the model", where=f"{self.where}/{TOKENIZER}")
-        self.embed(["a query"])  # a tensor that is missing shows here
+        ids = self._tokenizer.get_vocab().values()
+        self.network.check_tokens(max(ids, default=0))
+        self.embed(["a query"])
+
+    @classmethod
+    def of(cls, files: Mapping[str, bytes], heads: int | None, where: str) -> EmbeddingModel:
+        """From the contents of its two files by name; raise DataError or InputError."""
+        file = next(name for name in NETWORKS if name in files)
+        data, place = files[file], f"{where}/{file}"
+        network = OnnxNetwork(data, place) if file == ONNX else Tensors(data, heads or 1, place)
+        return cls(files[TOKENIZER], network, where)
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Its two files by name."""
+        return {TOKENIZER: self.tokenizer, self.network.file: self.network.data}
 
     @property
     def width(self) -> int:
         """Numbers of an embedding."""
-        return int(self._table.shape[1])
-
-    @property
-    def is_static(self) -> bool:
-        """Whether a text's embedding is the mean of fixed vectors of its tokens."""
-        return "embeddings" in self._tensors
+        return self.network.width
 
     def embed(self, texts: Sequence[str]) -> Floats:
-        """Unit vectors [N, width] of N texts; zero for a text without tokens."""
+        """Unit vectors [N, width] of N texts; zero for a text without tokens.
+
+        One text at a time: there is nothing to pad or to mask, and a query gets the same alone and
+        in a batch.
+        """
         rows = np.zeros((len(texts), self.width))
         for index, text in enumerate(texts):
             ids = self._token_ids(text)
             if len(ids):
-                vector = self._vectors(ids).mean(axis=0)
+                vector = self.network.vectors(ids).mean(axis=0)
                 rows[index] = vector / max(float(np.linalg.norm(vector)), _EPSILON)
         return rows
 
     def _token_ids(self, text: str) -> NDArray[np.int64]:
         clean = text[:MOST_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
-        encoded = self._tokenizer.encode(clean, add_special_tokens=not self.is_static)
-        ids, most = encoded.ids, self._most_tokens
+        encoded = self._tokenizer.encode(clean, add_special_tokens=self.network.contextual)
+        ids, most = encoded.ids, self.network.most_tokens
         if len(ids) > most:
             ids = [*ids[: most - 1], ids[-1]]
         return np.array(ids, dtype=np.int64)
-
-    def _vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        if self.is_static:
-            return self._tensors["embeddings"][ids]
-        try:
-            return bert_states(ids, self._tensors, self.heads)
-        except (KeyError, ValueError, IndexError):
-            raise DataError(
-                "is not a whole BERT", where=f"{self.where}/{MODEL}", mend="copy the model again"
-            ) from None
-
-    @functools.cached_property
-    def _table(self) -> NDArray[np.float32]:
-        """The vectors of the tokens [V, width]; empty where there are none."""
-        name = "embeddings" if self.is_static else "embeddings.word_embeddings.weight"
-        return self._tensors.get(name, np.zeros((0, 0), dtype=np.float32))
-
-    @functools.cached_property
-    def _most_tokens(self) -> int:
-        """MOST_TOKENS, or as many as a transformer has positions for."""
-        positions = self._tensors.get("embeddings.position_embeddings.weight")
-        return MOST_TOKENS if positions is None else min(MOST_TOKENS, max(len(positions), 1))
-
-    @functools.cached_property
-    def _tensors(self) -> Tensors:
-        found = read_tensors(self.weights, f"{self.where}/{MODEL}")
-        return {name.removeprefix("bert."): tensor for name, tensor in found.items()}
 
     @functools.cached_property
     def _tokenizer(self) -> Any:
@@ -138,13 +109,20 @@ class EmbeddingModel:
 
 
 def load_embedding_model(folder: Path) -> EmbeddingModel:
-    """Read a folder with model.safetensors and tokenizer.json; raise DataError or InputError."""
-    for name in (MODEL, TOKENIZER):
+    """Read a folder with tokenizer.json and a network; raise DataError or InputError."""
+    network = next((name for name in NETWORKS if (folder / name).is_file()), None)
+    if network is None:
+        raise DataError(
+            f"has neither {ONNX} nor {SAFETENSORS}",
+            where=str(folder),
+            mend="name the folder of an embedding model",
+        )
+    for name in (network, TOKENIZER):
         path = folder / name
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             raise DataError("is larger than 1 GiB", where=str(path), mend="use a smaller model")
-    tokenizer, weights = (read_bytes(folder / name, error=DataError) for name in (TOKENIZER, MODEL))
-    return EmbeddingModel(tokenizer, weights, _attention_heads(folder), str(folder))
+    files = {name: read_bytes(folder / name, error=DataError) for name in (TOKENIZER, network)}
+    return EmbeddingModel.of(files, _attention_heads(folder), str(folder))
 
 
 def _attention_heads(folder: Path) -> int:

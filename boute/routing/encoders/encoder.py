@@ -111,6 +111,10 @@ class Encoder:
             return Encoded(np.concatenate([dense, self.model.embed(texts)], axis=1))
         return Encoded(dense, grams)
 
+    def standardised(self, encoded: Encoded) -> Floats:
+        """The figures that are standardised [N, F]; a given score is none."""
+        return encoded.dense[:, : 0 if self.kind == "given" else len(self.names)]
+
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """What is saved of it."""
         found: dict[str, NDArray[np.generic]] = {"mean": self.mean, "scale": self.scale}

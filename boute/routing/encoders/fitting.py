@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from boute.routing.encoders.embedding import load_embedding_model
+from boute.routing.encoders.embedding import EmbeddingModel
 from boute.routing.encoders.encoder import Encoded, Encoder, EncoderKind, Queries, Vectors
 from boute.routing.features import BUCKETS, SHAPE_NAMES, Grams, encode_text
 from boute.routing.table import QualityTable
@@ -21,11 +20,12 @@ _POWER_STEPS: Final = 3
 
 
 def fit_encoder(
-    table: QualityTable, kind: EncoderKind, embedding: Path | None, seed: int
+    table: QualityTable, kind: EncoderKind, model: EmbeddingModel | None, seed: int
 ) -> tuple[Encoder, Encoded]:
     """An encoder for the table's queries, and those encoded.
 
-    `kind` is what texts are to become; features and given scores stay what they are.
+    `kind` is what texts are to become, with a `model` for embeddings; features and given scores
+    stay what they are.
     """
     if table.score is not None:
         low, reach = table.score.min(keepdims=True), np.ptp(table.score, keepdims=True)
@@ -38,11 +38,8 @@ def fit_encoder(
     parts = [encode_text(text) for text in texts]
     shape = np.array([figures for _, figures in parts])
     mean, scale = shape.mean(axis=0), _positive(shape.std(axis=0))
-    projection = model = None
-    if kind == "topics":
-        projection = _projection([grams for grams, _ in parts], seed)
-    elif embedding is not None:
-        model = load_embedding_model(embedding)
+    grams = [each for each, _ in parts]
+    projection = _projection(grams, seed) if kind == "topics" else None
     encoder = Encoder(kind, SHAPE_NAMES, mean, scale, projection, model)
     return encoder, encoder.encode_parts(texts, parts)
 

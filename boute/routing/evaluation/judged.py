@@ -26,15 +26,17 @@ class Judged:
     """M rows and K models, cheapest first.
 
     `quality` [M, K] is what came, `prediction` what was expected and `score` [M] what thresholds
-    cut. `output_tokens` [M, K] is None where lengths are not known, and `prices` [K] (US dollars
-    for a million output tokens) where they were not given. `groups` [M] are near-duplicates;
-    `seen` [M] marks rows that the router was fitted on.
+    cut; `reach` [M] is how much wider than others the intervals of lengths are. `output_tokens`
+    [M, K] is None where lengths are not known, and `prices` [K] (US dollars for a million output
+    tokens) where they were not given. `groups` [M] are near-duplicates; `seen` [M] marks rows that
+    the router was fitted on.
     """
 
     models: tuple[str, ...]
     quality: Floats
     prediction: Prediction
     score: Floats
+    reach: Floats
     groups: Ints
     seen: NDArray[np.bool_]
     output_tokens: Floats | None = None
@@ -54,7 +56,7 @@ class Judged:
     def take(self, rows: Ints) -> Judged:
         """Some of the rows."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in ("quality", "score", "groups", "seen", "output_tokens"):
+        for name in ("quality", "score", "reach", "groups", "seen", "output_tokens"):
             if values[name] is not None:
                 values[name] = values[name][rows]
         values["prediction"] = self.prediction.take(rows)
@@ -84,6 +86,7 @@ def judge(router: Router, table: QualityTable, prices: Mapping[str, float]) -> J
         quality=table.quality[:, columns],
         prediction=router.predict_encoded(encoded),
         score=router.score_encoded(encoded),
+        reach=router.reach(encoded),
         groups=near_duplicates(texts) if texts is not None else np.arange(rows),
         seen=np.zeros(rows, np.bool_)
         if texts is None

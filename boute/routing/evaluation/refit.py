@@ -81,7 +81,8 @@ def cross_calibrated(judged: Judged, spread: Spread, seed: int = 0) -> Predictio
         rows = np.flatnonzero(fold == number)
         lines, refitted = _fitted(judged, spread, np.flatnonzero(fold != number))
         quality = calibrated(judged.prediction.quality[rows], lines)
-        parts.append(refitted.around(quality, _typical(judged, spread)[rows]))
+        typical = _typical(judged, spread)[rows]
+        parts.append(refitted.around(quality, typical, judged.reach[rows]))
         order.append(rows)
     names = ("quality", "quality_sd", "output_tokens", "output_low", "output_high")
     arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
@@ -99,7 +100,7 @@ def _fitted(judged: Judged, spread: Spread, rows: Ints) -> tuple[Floats, Spread]
     lines = fit_calibration(predicted, quality)
     typical = _typical(judged, spread)[rows]
     tokens = typical if judged.output_tokens is None else judged.output_tokens[rows]
-    found = fit_spread(calibrated(predicted, lines), quality, typical, tokens)
+    found = fit_spread(calibrated(predicted, lines), quality, typical, tokens, judged.reach[rows])
     if judged.output_tokens is None:
         found = replace(found, low=spread.low, high=spread.high, mean=spread.mean)
     return lines, found

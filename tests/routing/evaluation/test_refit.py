@@ -25,7 +25,7 @@ def test_a_router_that_promises_too_much_of_longer_answers_is_mended(
     assert (found.rows, found.left_out) == (1200, 0)
     for before, after in zip(found.before, found.after, strict=True):
         assert before.ece > 0.1
-        assert after.ece < 0.05
+        assert after.ece < 2 * after.ece_by_chance
         assert after.brier < before.brier
     # Also on rows of the kind that no line was fitted on.
     others = table(800, seed=5)
