@@ -80,7 +80,7 @@ class Pool:
         asked = json.loads(request.body).get("logprobs")
         if self.confidence is None or asked is None or asked is False:
             return None
-        logprobs = [math.log(self.confidence)] * 3
+        logprobs = [math.log(self.confidence) if self.confidence else -9999.0] * 3
         if request.path == "/v1/completions":
             return {"token_logprobs": logprobs}
         return {"content": [{"token": "x", "logprob": each} for each in logprobs]}

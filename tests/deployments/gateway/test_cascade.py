@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -8,8 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from boute.deployments.engines.base import Answer, EngineError
+from boute.deployments.engines.base import Answer, EngineError, EngineRequest
+from boute.deployments.gateway.bodies import Query, parse_query
+from boute.deployments.gateway.cascade import Checked, climb
+from boute.deployments.gateway.chooser import Attempt, Chooser
+from boute.deployments.gateway.forward import Opened
 
 CHAT = "/v1/chat/completions"
 PATHS = [CHAT, "/v1/completions"]
@@ -66,6 +73,50 @@ def start(serve: Callable[..., Any], cascade: Callable[..., Any]) -> Callable[..
         return served
 
     return make
+
+
+def as_planned(confidence: list[float | None], thresholds: list[float], loads: list[float]) -> int:
+    """Who answers, as the plan says it."""
+    asked = [index for index, load in enumerate(loads) if load > 0]
+    for index in asked[:-1]:
+        sure = confidence[index]
+        # Nobody has to be checked whose answers all pass.
+        if thresholds[index] <= 0 or (sure is not None and sure >= thresholds[index]):
+            return index
+    return asked[-1]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    confidence=st.lists(st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=3, max_size=3),
+    thresholds=st.lists(st.sampled_from([-1.0, 0.0, 0.24, 0.51, 1.5]), min_size=2, max_size=2),
+    loads=st.sampled_from([[1.0, 0.5, 0.2], [1.0, 0.0, 0.3], [0.0, 1.0, 0.3], [1.0, 0.4, 0.0]]),
+)
+def test_who_answers_is_whom_the_plan_says(
+    cascade: Callable[..., Any],
+    pool: Any,
+    confidence: list[float | None],
+    thresholds: list[float],
+    loads: list[float],
+) -> None:
+    names = cascade().routing.models
+    chooser = Chooser(cascade(thresholds=thresholds, loads=loads), None)
+    query = parse_query(CHAT, json.dumps(body()).encode(), 1000)
+    dropped: list[Checked | None] = []
+    asked: list[str] = []
+
+    async def ask(attempt: Attempt, query: Query) -> Opened:
+        asked.append(attempt.model)
+        sure = confidence[names.index(attempt.model)]
+        backend = pool(attempt.pool, confidence=sure)
+        return Opened(await backend.answer(EngineRequest(CHAT, query.rest, "r")))
+
+    found = asyncio.run(climb(chooser.choose(query, {}, None), query, chooser, ask, dropped.append))
+    model = found.attempt.model if isinstance(found, Checked) else found.model
+    assert model == names[as_planned(confidence, thresholds, loads)]
+    given_up = asked[:-1] if isinstance(found, Checked) else asked
+    assert [each.attempt.model for each in dropped if each is not None] == given_up
+    assert asked == sorted(asked, key=names.index)
 
 
 @pytest.mark.parametrize("stream", [False, True])
