@@ -7,9 +7,12 @@ for one that gave none: the next is asked, which answers without a check.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from boute.deployments.engines.base import Answer
+from boute.deployments.gateway.as_stream import as_stream
 from boute.deployments.gateway.bodies import Query
 from boute.deployments.gateway.chooser import Attempt, Choice, Chooser
 from boute.deployments.gateway.confidence import Asking, Said, asking, read_answer
@@ -31,6 +34,14 @@ class Checked:
     attempt: Attempt
     said: Said
     tokens: Tokens
+
+    def answer_to(self, query: Query) -> Answer:
+        """The answer as the client asked for it: as JSON, or as all events of a stream at once."""
+        said = self.said.answer
+        if not query.stream:
+            return Answer(200, json.dumps(said, separators=(",", ":")).encode())
+        events = as_stream(said, chat=query.chat, usage=query.wants_usage)
+        return Answer(200, events, "text/event-stream; charset=utf-8")
 
     def discarded(self) -> Discarded:
         """The answer as it is recorded when it was not given."""

@@ -16,7 +16,6 @@ from boute.deployments.gateway.bodies import Query
 
 __all__ = ["Asking", "Said", "asking", "read_answer"]
 
-CHAT: Final = "/v1/chat/completions"
 # What makes a message or a choice more than an empty one.
 _SUBSTANCE: Final = ("content", "text", "tool_calls", "function_call", "refusal")
 
@@ -31,11 +30,6 @@ class Asking:
     query: Query
     shown: bool
 
-    @property
-    def chat(self) -> bool:
-        """Whether it is a chat, and not a completion."""
-        return self.query.path == CHAT
-
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -43,11 +37,6 @@ class Said:
 
     answer: dict[str, Any]
     confidence: float | None
-
-    @property
-    def body(self) -> bytes:
-        """The answer as JSON."""
-        return json.dumps(self.answer, separators=(",", ":")).encode()
 
 
 def asking(query: Query) -> Asking | None:
@@ -61,13 +50,10 @@ def asking(query: Query) -> Asking | None:
     data.pop("stream", None)
     data.pop("stream_options", None)
     asked = data.get("logprobs")
-    if query.path == CHAT:
-        shown = asked is True
-    else:
-        # Even with 0 others a token comes with the log-probability of its own.
-        shown = isinstance(asked, int) and not isinstance(asked, bool)
+    # A completion says how many of each token's rivals it wants, and with 0 still gets its own.
+    shown = isinstance(asked, bool) and asked if query.chat else type(asked) is int
     if not shown:
-        data["logprobs"] = True if query.path == CHAT else 1
+        data["logprobs"] = True if query.chat else 1
     rest = json.dumps(data, separators=(",", ":")).encode()
     return Asking(replace(query, stream=False, rest=rest), shown)
 
@@ -77,14 +63,14 @@ def read_answer(body: bytes, asked: Asking) -> Said | None:
     try:
         answer = json.loads(body)
         choices = [dict(choice) for choice in answer["choices"]]
-        messages = [dict(choice["message"]) if asked.chat else choice for choice in choices]
+        messages = [dict(choice["message"]) if asked.query.chat else choice for choice in choices]
         said = [any(message.get(part) for part in _SUBSTANCE) for message in messages]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
     if not choices:
         return None
     found = [
-        _confidence(choice.get("logprobs"), chat=asked.chat) if something else None
+        _confidence(choice.get("logprobs"), chat=asked.query.chat) if something else None
         for choice, something in zip(choices, said, strict=True)
     ]
     if not asked.shown:

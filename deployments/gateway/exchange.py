@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from boute.deployments.engines.base import Answer, EngineRequest, OpenAIPath
-from boute.deployments.gateway.as_stream import as_stream
 from boute.deployments.gateway.bodies import ClientGoneError, Query, Receive, parse_query, read_body
 from boute.deployments.gateway.cascade import Checked, climb
 from boute.deployments.gateway.chooser import Attempt, Choice, Chooser
@@ -193,13 +192,9 @@ class Exchange:
             self._gateway.metrics.moved(before.pool, checked.attempt.pool, self._plan)
         self._tokens, self._confidence = checked.tokens, checked.said.confidence
         self._say_who()
-        if not query.stream:
-            await self._reply.whole(Answer(200, checked.said.body))
-            return
-        self._first_token(checked.attempt)
-        chat = self._path == "/v1/chat/completions"
-        await self._reply.open("text/event-stream; charset=utf-8")
-        await self._reply.end(as_stream(checked.said.answer, chat=chat, usage=query.wants_usage))
+        if query.stream:
+            self._first_token(checked.attempt)
+        await self._reply.whole(checked.answer_to(query))
 
     def _note(self, attempt: Attempt) -> None:
         """Count an attempt, and the move from one pool to another."""

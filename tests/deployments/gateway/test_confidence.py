@@ -125,9 +125,8 @@ def test_log_probabilities_are_asked_for_and_shown_to_who_asked(
     choice = chat_choice([-0.1]) if path == CHAT else text_choice([-0.1])
     said = read_answer(json.dumps({"id": "a", "choices": [choice]}).encode(), asked)
     assert said is not None
-    told = json.loads(said.body)
-    assert told["id"] == "a"
-    assert told["choices"] == [choice if shown else choice | {"logprobs": None}]
+    assert said.answer["id"] == "a"
+    assert said.answer["choices"] == [choice if shown else choice | {"logprobs": None}]
 
 
 def test_an_echo_cannot_be_checked() -> None:
