@@ -54,6 +54,8 @@ def asking(query: Query) -> Asking | None:
     shown = isinstance(asked, bool) and asked if query.chat else type(asked) is int
     if not shown:
         data["logprobs"] = True if query.chat else 1
+        # With null here, as clients send it, vLLM tells no log-probabilities at all.
+        data.pop("top_logprobs", None)
     rest = json.dumps(data, separators=(",", ":")).encode()
     return Asking(replace(query, stream=False, rest=rest), shown)
 

@@ -104,6 +104,7 @@ def test_what_is_not_an_answer(body: bytes) -> None:
         (CHAT, {}, True, False),
         (CHAT, {"logprobs": False}, True, False),
         (CHAT, {"logprobs": None}, True, False),
+        (CHAT, {"logprobs": None, "top_logprobs": None}, True, False),
         (CHAT, {"logprobs": True, "top_logprobs": 3}, True, True),
         (TEXT, {}, 1, False),
         (TEXT, {"logprobs": None}, 1, False),
@@ -121,6 +122,7 @@ def test_log_probabilities_are_asked_for_and_shown_to_who_asked(
     assert (body["model"], body["logprobs"], body["x"]) == ("small", sent, 2**70)
     assert type(body["logprobs"]) is type(sent)
     assert not {"stream", "stream_options"} & set(body)
+    assert ("top_logprobs" in body) == ("top_logprobs" in given and shown)
     assert not asked.query.stream
     choice = chat_choice([-0.1]) if path == CHAT else text_choice([-0.1])
     said = read_answer(json.dumps({"id": "a", "choices": [choice]}).encode(), asked)
