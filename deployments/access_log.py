@@ -83,6 +83,7 @@ class AccessLog:
 
     def _fields(self, record: RequestRecord) -> dict[str, Any]:
         whole = record.outcome == "ok"
+        paid_input_tokens, paid_output_tokens = record.paid_tokens
         fields = {
             "request_id": record.request_id,
             "arrival": round(record.arrival_unix_s, 6),
@@ -99,6 +100,10 @@ class AccessLog:
             "e2e_s": _rounded(record.e2e_s),
             "input_tokens": record.input_tokens if whole else None,
             "output_tokens": record.output_tokens if whole else None,
+            "confidence": record.confidence,
+            "discarded": len(record.discarded),
+            "paid_input_tokens": paid_input_tokens,
+            "paid_output_tokens": paid_output_tokens,
         }
         return {**fields, "prompt": record.prompt} if self._prompts else fields
 

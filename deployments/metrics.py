@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from boute.deployments.live import LiveConfig
-from boute.deployments.record import Outcome, RequestRecord
+from boute.deployments.record import Discarded, Escalation, Outcome, RequestRecord
 from boute.deployments.scores import ScoreHistogram
 
 __all__ = ["IngressMetrics"]
@@ -123,6 +123,20 @@ class IngressMetrics:
             "Requests that moved to another pool before their first byte.",
             ("replica", "from_pool", "to_pool", "plan"),
         )
+        self._escalation = self._counter(
+            "boute_escalation",
+            "Queries that went on to a larger model of a cascade.",
+            ("replica", "model", "plan", "reason"),
+        )
+        self._confidence = self._histogram(
+            "boute_confidence",
+            "Confidence of the answers that a cascade has checked.",
+            ("replica", "model", "plan"),
+            _SCORE_BUCKETS,
+        )
+        self._discarded_tokens = self._counter(
+            "boute_discarded_tokens", "Tokens generated for answers that were not given.", _POOL
+        )
         self._refused = self._counter(
             "boute_refused", "Requests turned away.", ("replica", "reason")
         )
@@ -154,6 +168,10 @@ class IngressMetrics:
             self._cost.labels(*labels).set(pool.price_per_hour)
             # There with 0 before the first request, because a rate needs two points.
             self._of(pool.model, pool.name, live.plan)
+            if live.routing.policy == "cascade":
+                self._discarded_tokens.labels(*labels)
+                for reason in get_args(Escalation):
+                    self._escalation.labels(self._replica, pool.model, live.plan, reason)
 
     def routed(self, plan: str, score: float | None, seconds: float) -> None:
         """A query got its model and pool, which took `seconds`; `score` None when it had none."""
@@ -169,8 +187,17 @@ class IngressMetrics:
     def fallback(self, from_pool: str, to_pool: str, plan: str) -> None:
         """A request that had started moves to another pool, because the first failed it."""
         self._fallback.labels(self._replica, from_pool, to_pool, plan).inc()
+        self.moved(from_pool, to_pool, plan)
+
+    def moved(self, from_pool: str, to_pool: str, plan: str) -> None:
+        """A request that had started is another pool's from now on."""
         self._of(self._models[from_pool, plan], from_pool, plan).running.dec()
         self._of(self._models[to_pool, plan], to_pool, plan).running.inc()
+
+    def escalated(self, model: str, pool: str, plan: str, reason: Escalation) -> None:
+        """A request leaves its pool for a larger model. `started` has to follow."""
+        self._escalation.labels(self._replica, model, plan, reason).inc()
+        self._of(model, pool, plan).running.dec()
 
     def first_token(self, model: str, pool: str, plan: str, ttft_s: float) -> None:
         """The first token of a streamed answer, `ttft_s` after the request arrived."""
@@ -178,6 +205,8 @@ class IngressMetrics:
 
     def finished(self, record: RequestRecord) -> None:
         """A request is over. What was refused is counted by `refused`, not here."""
+        for answer in record.discarded:
+            self._discard(answer, record.plan)
         if record.model is None or record.pool is None or record.outcome == "refused":
             return
         series = self._of(record.model, record.pool, record.plan)
@@ -189,10 +218,20 @@ class IngressMetrics:
         series.e2e.observe(record.e2e_s)
         if record.tpot_s is not None:
             series.tpot.observe(record.tpot_s)
+        if record.confidence is not None:
+            self._confidence.labels(self._replica, record.model, record.plan).observe(
+                record.confidence
+            )
         series.prompt_tokens.inc(record.input_tokens or 0)
         series.generation_tokens.inc(record.output_tokens or 0)
         if record.within(self._limits.get(record.plan, {})):
             series.goodput.inc()
+
+    def _discard(self, answer: Discarded, plan: str) -> None:
+        labels = (self._replica, answer.model, answer.pool, plan)
+        self._discarded_tokens.labels(*labels).inc(answer.output_tokens or 0)
+        if answer.confidence is not None:
+            self._confidence.labels(self._replica, answer.model, plan).observe(answer.confidence)
 
     def refused(self, reason: str) -> None:
         """A request is turned away; `reason` is one of a few fixed words."""

@@ -47,7 +47,8 @@ class ScoreHistogram:
             {
                 "plan": name,
                 "models": routing.models,
-                "thresholds": routing.thresholds,
+                # Those of a cascade do not cut scores.
+                "thresholds": routing.thresholds if routing.policy == "thresholds" else [],
                 "fractions": routing.fractions,
                 "counts": self._counts[name],
             }

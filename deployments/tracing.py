@@ -87,6 +87,8 @@ def _attributes(record: RequestRecord) -> dict[str, str | int | float | bool]:
         "boute.pool": record.pool,
         "boute.plan": record.plan,
         "boute.score": record.score,
+        "boute.confidence": record.confidence,
+        "boute.discarded": len(record.discarded),
         "boute.ttft_s": record.ttft_s,
         "boute.attempts": record.attempts,
         "boute.outcome": record.outcome,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from boute.documents import Document
 from boute.outcome import Outcome
@@ -17,6 +17,7 @@ __all__ = [
     "DialStep",
     "Plan",
     "PlannedModel",
+    "Policy",
     "Pool",
     "Routing",
     "Source",
@@ -24,6 +25,7 @@ __all__ = [
 
 SCHEMA_VERSION: Final = 1
 
+Policy = Literal["thresholds", "utility", "cascade"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -38,10 +40,15 @@ class Source(Document):
 
 
 class DialStep(Document):
-    """Thresholds that are expected to give this mean quality on the plan's quality table."""
+    """The setting that is expected to give this mean quality on the plan's quality table."""
 
     quality: Fraction
     thresholds: list[float]
+    prices: list[float] = Field(default_factory=list)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(dump(self), {"prices": []})
 
 
 class Routing(Document):
@@ -52,6 +59,11 @@ class Routing(Document):
     ascending thresholds. `fractions` is the share of the queries that this gives each model.
     `router` names the folder of the router, relative to the plan, and `router_hash` the SHA-256 of
     its router.json.
+    With the policy `utility` a query goes to the model k with the greatest expected quality less
+    prices[k], the quality that 1,000 of its expected output tokens should bring. With `cascade`
+    an answer of model k whose confidence is below thresholds[k], in no order, is not given, and the
+    next model in order of cost is asked. `loads` is the share of the queries that each model is
+    asked; without it, that which it answers. A model with no load is never asked.
     `dial` holds the settings between the cheapest and the best answers that the plan's pools can
     give, quality ascending: what a client chooses from with `model: boute-0.8`.
     """
@@ -61,6 +73,9 @@ class Routing(Document):
     thresholds: list[float]
     router: str | None = None
     router_hash: str | None = None
+    policy: Policy = "thresholds"
+    prices: list[float] = Field(default_factory=list)
+    loads: list[Fraction] = Field(default_factory=list)
     dial: list[DialStep] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -71,18 +86,35 @@ class Routing(Document):
             raise ValueError("fractions should have one entry a model")
         if not math.isclose(sum(self.fractions), 1.0, abs_tol=1e-6):
             raise ValueError(f"fractions should sum to 1, not {sum(self.fractions):g}")
-        if len(self.thresholds) != len(self.models) - 1:
-            raise ValueError("thresholds should have one entry fewer than models")
-        if self.thresholds != sorted(self.thresholds):
-            raise ValueError("thresholds should ascend")
+        if self.loads and self.policy != "cascade":
+            raise ValueError("loads are for a cascade")
+        if self.loads and len(self.loads) != len(self.models):
+            raise ValueError("loads should have one entry a model")
+        if any(asked < given for asked, given in zip(self.loads, self.fractions, strict=False)):
+            raise ValueError("a model cannot answer more queries than it is asked")
+        self._check_setting(self.thresholds, self.prices, "")
         for step in self.dial:
-            if len(step.thresholds) != len(self.thresholds):
-                raise ValueError("a step of the dial should have as many thresholds as the routing")
-            if step.thresholds != sorted(step.thresholds):
-                raise ValueError("thresholds of the dial should ascend")
+            self._check_setting(step.thresholds, step.prices, " of the dial")
         if self.dial != sorted(self.dial, key=lambda step: step.quality):
             raise ValueError("the dial should ascend in quality")
         return self
+
+    def _check_setting(self, thresholds: list[float], prices: list[float], whose: str) -> None:
+        if self.policy == "utility":
+            if thresholds or len(prices) != len(self.models):
+                raise ValueError(f"utility{whose} should have one price a model and no thresholds")
+            return
+        if prices:
+            raise ValueError(f"prices{whose} are for the policy utility")
+        if len(thresholds) != len(self.models) - 1:
+            raise ValueError(f"thresholds{whose} should have one entry fewer than models")
+        if self.policy == "thresholds" and thresholds != sorted(thresholds):
+            raise ValueError(f"thresholds{whose} should ascend")
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what is new and says nothing: plans of thresholds are written as ever."""
+        return _without_defaults(dump(self), {"policy": "thresholds", "prices": [], "loads": []})
 
 
 class PlannedModel(Document):
@@ -163,6 +195,14 @@ class Plan(Document):
         return self
 
 
+def _without_defaults(data: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in data.items()
+        if name not in defaults or value != defaults[name]
+    }
+
+
 def check_pools(routing: Routing, pools: list[Pool]) -> None:
     """Raise ValueError unless each model with queries has pools whose weights sum to 1."""
     names = [pool.name for pool in pools]
@@ -171,9 +211,10 @@ def check_pools(routing: Routing, pools: list[Pool]) -> None:
     for pool in pools:
         if pool.model not in routing.models:
             raise ValueError(f"pool {pool.name} serves {pool.model}, which is not in the routing")
-    for model, fraction in zip(routing.models, routing.fractions, strict=True):
+    loads = routing.loads or routing.fractions
+    for model, load in zip(routing.models, loads, strict=True):
         weights = [pool.weight for pool in pools if pool.model == model]
-        if fraction > 0 and not weights:
-            raise ValueError(f"{model} takes {fraction:.1%} of the queries but has no pool")
+        if load > 0 and not weights:
+            raise ValueError(f"{model} takes {load:.1%} of the queries but has no pool")
         if weights and not math.isclose(sum(weights), 1.0, abs_tol=1e-6):
             raise ValueError(f"weights of the pools of {model} should sum to 1")

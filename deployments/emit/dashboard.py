@@ -136,6 +136,21 @@ def _panels() -> list[tuple[str, str, list[Target]]]:
             ],
         ),
         (
+            "Escalations of a cascade",
+            "reqps",
+            [
+                (
+                    f"sum by (model, reason) ({_rate('boute_escalation_total')})",
+                    "{{model}}: {{reason}}",
+                )
+            ],
+        ),
+        (
+            "Confidence of the answers checked",
+            "percentunit",
+            _quantiles("boute_confidence", quantiles=(0.25, 0.5, 0.75)),
+        ),
+        (
             "Refused and failed",
             "reqps",
             [

@@ -7,6 +7,7 @@ given as token ids counts exactly. Sampling parameters, tools and `stop` are tak
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
@@ -57,6 +58,7 @@ class Wanted:
     max_tokens: int
     stream: bool
     include_usage: bool
+    logprobs: bool = False
 
     @property
     def choices(self) -> list[int]:
@@ -94,6 +96,7 @@ def parse(request: EngineRequest, max_model_len: int) -> Wanted:
         max_tokens=_max_tokens(limit, max(prompts), max_model_len),
         stream=stream,
         include_usage=bool(options and options.get("include_usage")),
+        logprobs=_logprobs(body.get("logprobs"), chat=chat),
     )
 
 
@@ -106,6 +109,15 @@ def _max_tokens(asked: int | None, prompt: int, max_model_len: int) -> int:
             "max_tokens" if room > 0 else None,
         )
     return asked or min(DEFAULT_MAX_TOKENS, room)
+
+
+def _logprobs(asked: object, *, chat: bool) -> bool:
+    """Whether log-probabilities are wanted: a chat says so, a completion says how many."""
+    if asked is None or (chat and isinstance(asked, bool)):
+        return bool(asked)
+    if chat or not isinstance(asked, int) or isinstance(asked, bool) or asked < 0:
+        raise BadRequestError("should be true or false, or a number for a completion", "logprobs")
+    return True
 
 
 def _count(value: object, name: str) -> int:
@@ -161,6 +173,9 @@ class Voice:
         self._random = [
             random.Random(f"{request_id}:{index}") for index in range(len(wanted.choices))
         ]
+        self._claims = [
+            _claim(f"{request_id}:{index}:claim") for index in range(len(wanted.choices))
+        ]
         kind = "chat.completion" if wanted.chat else "text_completion"
         self._head = {
             "id": f"{'chatcmpl' if wanted.chat else 'cmpl'}-{request_id}",
@@ -178,7 +193,14 @@ class Voice:
         before, after = self._said
         head = b"%b%d," % (self._begin, index)
         go_on = b'%b,"logprobs":null,"finish_reason":null}]}\n\n' % after
-        events = [head + before + word + go_on for word in self._words(index, start, stop)]
+        words = self._words(index, start, stop)
+        events = [head + before + word + go_on for word in words]
+        if self._wanted.logprobs:
+            told = [b'"logprobs":' + _json(self._logprobs(index, [word])) for word in words]
+            events = [
+                event.replace(b'"logprobs":null', each)
+                for event, each in zip(events, told, strict=True)
+            ]
         if start == 0 and self._wanted.chat:
             events.insert(0, head + b'"delta":{"role":"assistant","content":""' + go_on[1:])
         if stop == self._wanted.max_tokens:
@@ -197,16 +219,35 @@ class Voice:
         """The whole answer at once."""
         choices = []
         for index in range(len(self._random)):
-            text = b"".join(self._words(index, 0, self._wanted.max_tokens)).decode()
+            words = self._words(index, 0, self._wanted.max_tokens)
+            text = b"".join(words).decode()
             said: dict[str, Any] = {"text": text}
             if self._wanted.chat:
                 said = {"message": {"role": "assistant", "content": text}}
-            choices.append({"index": index, **said, "logprobs": None, "finish_reason": "length"})
+            logprobs = self._logprobs(index, words) if self._wanted.logprobs else None
+            end = {"logprobs": logprobs, "finish_reason": "length"}
+            choices.append({"index": index, **said, **end})
         return _json(self._head | {"choices": choices, "usage": self._usage()})
 
     def _words(self, index: int, start: int, stop: int) -> list[bytes]:
         words = self._random[index].choices(_WORDS, k=stop - start)
         return [(word if start + at == 0 else f" {word}").encode() for at, word in enumerate(words)]
+
+    def _logprobs(self, index: int, words: list[bytes]) -> dict[str, Any]:
+        """Every word as likely as its answer claims to be, with no others beside it."""
+        tokens, claim = [word.decode() for word in words], self._claims[index]
+        if not self._wanted.chat:
+            return {
+                "tokens": tokens,
+                "token_logprobs": [claim] * len(tokens),
+                "top_logprobs": [{token: claim} for token in tokens],
+                "text_offset": list(itertools.accumulate(map(len, tokens[:-1]), initial=0)),
+            }
+        content = [
+            {"token": token, "logprob": claim, "bytes": list(token.encode()), "top_logprobs": []}
+            for token in tokens
+        ]
+        return {"content": content}
 
     def _usage(self) -> dict[str, int]:
         prompt = sum(self._wanted.prompts)
@@ -216,6 +257,11 @@ class Voice:
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
         }
+
+
+def _claim(seed: str) -> float:
+    """The logarithm of a number that is drawn evenly from (0, 1]."""
+    return math.log(1.0 - random.Random(seed).random())
 
 
 def _json(data: Mapping[str, Any]) -> bytes:

@@ -20,6 +20,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 # Of lists and objects within each other. Tool schemas have about ten; an engine's parser has a
 # limit of its own, and one that breaks there would look like an engine that is broken.
 MAX_DEPTH: Final = 64
+_CHAT: Final = "/v1/chat/completions"
 
 
 class ClientGoneError(Exception):
@@ -40,6 +41,11 @@ class Query:
     wants_usage: bool
     text: str | None
     rest: bytes
+
+    @property
+    def chat(self) -> bool:
+        """Whether it is a chat, and not a completion."""
+        return self.path == _CHAT
 
     def body_for(self, model: str) -> bytes:
         """The body with the model's name in the plan: JSON that starts with `model`."""
@@ -75,7 +81,7 @@ def parse_query(path: OpenAIPath, body: bytes, max_prompt_chars: int) -> Query:
     stream = data.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise _wrong("should be true or false", "stream")
-    texts, text = _chat(data) if path == "/v1/chat/completions" else _completion(data)
+    texts, text = _chat(data) if path == _CHAT else _completion(data)
     if sum(map(len, texts)) > max_prompt_chars:
         raise _too_large(f"the prompt has more than {max_prompt_chars} characters")
     wants_usage = _ask_for_usage(data) if stream else True

@@ -7,24 +7,25 @@ the routing, and is replaced as a whole.
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from boute.deployments.gateway.bodies import Query
-from boute.deployments.gateway.errors import RequestError, not_found
+from boute.deployments.gateway.errors import not_found
+from boute.deployments.gateway.given import given_to
 from boute.deployments.gateway.pools import PoolOrder
+from boute.deployments.gateway.utility import Utility
 from boute.deployments.live import LiveConfig
 from boute.deployments.options import KeyLimits
 from boute.errors import nearest
-from boute.routing.router import QUERY_HEADERS, Router
+from boute.plan.model import DialStep, Routing
+from boute.routing.encoders.encoder import Queries
+from boute.routing.router import Router
 
-__all__ = ["MAX_ATTEMPTS", "ROUTED", "Attempt", "Choice", "Chooser"]
+__all__ = ["MAX_ATTEMPTS", "ROUTED", "Attempt", "Choice", "Chooser", "Rung"]
 
 ROUTED: Final = "boute"
 MAX_ATTEMPTS: Final = 6
@@ -32,17 +33,30 @@ MAX_ATTEMPTS: Final = 6
 FIRST_PAUSE_S: Final = 0.1
 
 _DIAL: Final = re.compile(r"boute-([01](?:\.[0-9]{1,9})?)")
-_MOST_FEATURES_CHARS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A model of a cascade. An answer whose confidence is below `least` is not given."""
+
+    model: str
+    least: float
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The model and the pool that a query goes to first. `routed`: another model may answer too."""
+    """The model and the pool that a query goes to first. `routed`: another model may answer too.
+
+    In a cascade the answer is checked: where its confidence is below `least` the first model in
+    `above` is asked. What has no model above it is not checked.
+    """
 
     model: str
     pool: str
     score: float | None
     routed: bool
+    least: float = 0.0
+    above: tuple[Rung, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +69,14 @@ class Attempt:
 
 
 class Chooser:
-    """A setting of the routing: `live`, and the router that it names, if any."""
+    """A setting of the routing: `live`, and the router that it names, if any.
+
+    Raise DataError for a router that cannot price the models of the plan.
+    """
 
     def __init__(self, live: LiveConfig, router: Router | None) -> None:
-        names = live.routing.models
+        routing = live.routing
+        names = routing.models
         by_model = {name: [pool for pool in live.pools if pool.model == name] for name in names}
         self._orders = {name: PoolOrder(pools) for name, pools in by_model.items() if pools}
         self._planned = names
@@ -68,9 +86,16 @@ class Chooser:
             names[next((other for other in served if other >= index), served[-1])]
             for index in range(len(names))
         ]
-        self._thresholds: Sequence[float] = live.routing.thresholds
-        self._dial = [(step.quality, step.thresholds) for step in live.routing.dial]
+        # Whom the other policies ask: those that the plan gives queries to.
+        loads = routing.loads or routing.fractions
+        self._asked = [index for index in served if loads[index] > 0] or served
+        self._policy = routing.policy
+        self._plain = _setting_of(routing)
+        self._dial = [(step.quality, _setting_of(step)) for step in routing.dial]
         self._router = router
+        self._utility: Utility | None = None
+        if self._policy == "utility" and router is not None and router.takes != "given":
+            self._utility = Utility(router, [names[index] for index in self._asked], self._asked)
 
     @property
     def models(self) -> list[str]:
@@ -97,17 +122,27 @@ class Chooser:
             raise not_found(self.unknown(asked, limits))
         if asked != ROUTED and asked in self._orders:
             return Choice(asked, self._orders[asked].turn(), None, routed=False)
-        thresholds = self._setting(asked, limits)
-        score = self._score(query.text, headers) if thresholds else None
-        index = -1 if score is None else bisect_left(thresholds, score)
-        model = self._answering[index]
+        setting = self._setting(asked, limits)
+        if self._policy == "cascade":
+            return self._first_of(self._ladder(setting))
+        queries = given_to(self._router, query.text, headers) if setting else None
+        if self._policy == "utility":
+            model, score = self._worth_most(setting, queries)
+        else:
+            score = None if queries is None else self._score(queries)
+            model = self._answering[-1 if score is None else bisect_left(setting, score)]
         return Choice(model, self._orders[model].turn(), score, routed=True)
+
+    def next(self, choice: Choice) -> Choice:
+        """Where a query of a cascade goes from an answer that is not sure enough."""
+        return self._first_of(choice.above)
 
     def attempts(self, choice: Choice) -> Iterator[Attempt]:
         """Whom to ask, one after the other, until one answers; at most MAX_ATTEMPTS.
 
         The pools of the model; the first again, where Ray Serve now sees another replica; for a
-        routed query the pools of larger models in order of cost; and the first again.
+        routed query the pools of larger models in order of cost; and the first again. Whoever is
+        checked has a model above it, which is next where all its own pools fail.
         """
         model, pool = choice.model, choice.pool
         pauses = (FIRST_PAUSE_S * 2**number for number in itertools.count())
@@ -115,7 +150,10 @@ class Chooser:
         larger = self._larger(model) if choice.routed else iter(())
         others = (Attempt(model, other) for other in self._orders[model].others(pool))
         first = [Attempt(model, pool)]
-        everyone = itertools.chain(first, others, itertools.islice(again, 1), larger, again)
+        once_more = itertools.islice(again, 1)
+        if choice.above:
+            return itertools.chain(first, itertools.islice(others, MAX_ATTEMPTS - 2), once_more)
+        everyone = itertools.chain(first, others, once_more, larger, again)
         return itertools.islice(everyone, MAX_ATTEMPTS)
 
     def _larger(self, model: str) -> Iterator[Attempt]:
@@ -125,27 +163,52 @@ class Chooser:
             yield from (Attempt(name, other) for other in self._orders[name].others(first))
 
     def _setting(self, asked: str, limits: KeyLimits | None) -> Sequence[float]:
-        """Thresholds of a routed query: the plan's, or those of the dial."""
+        """Thresholds or prices for a routed query: the plan's, or those of the dial."""
         quality = _dialled(asked)
         if asked == ROUTED:
             quality = None if limits is None else limits.quality
         if quality is None or not self._dial:
-            return self._thresholds
+            return self._plain
         step = bisect_left(self._dial, quality, key=lambda step: step[0])
         return self._dial[min(step, len(self._dial) - 1)][1]
 
-    def _score(self, text: str | None, headers: Mapping[bytes, bytes]) -> float | None:
-        """The query's score in [0, 1]; None where there is nothing to score it by."""
-        router = self._router
-        if router is None:
-            return None
-        if router.takes == "text":
-            return None if text is None else float(router.score([text])[0])
-        name = QUERY_HEADERS[router.takes]
-        given = headers.get(name.encode())
-        if given is None:
-            return None
-        return float(router.score(_numbers(given, len(router.feature_names), name))[0])
+    def _score(self, queries: Queries) -> float:
+        assert self._router is not None
+        return float(self._router.score(queries)[0])
+
+    def _worth_most(
+        self, prices: Sequence[float], queries: Queries | None
+    ) -> tuple[str, float | None]:
+        """The model that is worth its price, and the query's score.
+
+        The dearest answers what there is no telling of.
+        """
+        names, router = self._planned, self._router
+        if router is None or queries is None:
+            return names[self._asked[-1]], None
+        encoded = router.encoder.encode(queries)
+        place = -1 if self._utility is None else self._utility.best(encoded, prices)
+        return names[self._asked[place]], float(router.score_encoded(encoded)[0])
+
+    def _ladder(self, thresholds: Sequence[float]) -> Sequence[Rung]:
+        """The models of a cascade in the order in which they are asked.
+
+        One whose answers all pass is the last, and one whose answers never can is left out.
+        """
+        *checked, last = self._asked
+        ladder = []
+        for index in checked:
+            if thresholds[index] <= 0:
+                last = index
+                break
+            if thresholds[index] <= 1:
+                ladder.append(Rung(self._planned[index], thresholds[index]))
+        return [*ladder, Rung(self._planned[last], 0.0)]
+
+    def _first_of(self, ladder: Sequence[Rung]) -> Choice:
+        first, *above = ladder
+        pool = self._orders[first.model].turn()
+        return Choice(first.model, pool, None, True, first.least, tuple(above))
 
     def unknown(self, asked: str, limits: KeyLimits | None) -> str:
         """Why a name that is not served is not, and the nearest that is."""
@@ -164,14 +227,6 @@ def _dialled(asked: str) -> float | None:
     return quality if quality is not None and quality <= 1 else None
 
 
-def _numbers(given: bytes, count: int, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """The `count` finite numbers of a header, [count]; raise RequestError (400)."""
-    parts = given.split(b",") if len(given) <= _MOST_FEATURES_CHARS else []
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        wanted = "a number" if count == 1 else f"{count} numbers with commas between them"
-        raise RequestError(400, f"the header {name} should be {wanted}", param=name)
-    return np.array(numbers)
+def _setting_of(routing: Routing | DialStep) -> Sequence[float]:
+    """What a policy is set by: it has thresholds, or prices."""
+    return routing.prices or routing.thresholds

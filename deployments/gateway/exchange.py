@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from boute.deployments.engines.base import Answer, EngineRequest, OpenAIPath
 from boute.deployments.gateway.bodies import ClientGoneError, Query, Receive, parse_query, read_body
-from boute.deployments.gateway.chooser import Attempt
+from boute.deployments.gateway.cascade import Checked, climb
+from boute.deployments.gateway.chooser import Attempt, Choice, Chooser
 from boute.deployments.gateway.errors import RequestError, error_event, too_many
 from boute.deployments.gateway.forward import Opened, ask_stream, ask_whole, first_answer
 from boute.deployments.gateway.gateway import Gateway, State
@@ -60,6 +61,9 @@ class Exchange:
         self._attempts = 0
         self._ttft_s: float | None = None
         self._tokens: Tokens = (None, None)
+        self._confidence: float | None = None
+        # What was checked and not given. The last of it is better than no answer at all.
+        self._unsure: list[Checked] = []
         self._outcome: Outcome = "ok"
 
     async def run(self) -> None:
@@ -102,10 +106,10 @@ class Exchange:
             seconds = self._incoming.deadline_s(self._gateway.limits.deadline_s)
             async with asyncio.timeout(seconds) as self._timer:
                 query = await self._read()
-                attempts = self._choose(state, query, limits)
+                choice = self._choose(state, query, limits)
                 # From here on the client has nothing to say but that it is gone.
                 watcher = asyncio.create_task(self._watch())
-                await self._answer(query, attempts)
+                await self._answer(query, state.chooser, choice)
         except RequestError as error:
             await self._fail(error)
         except (TimeoutError, ClientGoneError) as error:
@@ -121,8 +125,8 @@ class Exchange:
         self._query = parse_query(self._path, body, limits.max_prompt_chars)
         return self._query
 
-    def _choose(self, state: State, query: Query, limits: KeyLimits | None) -> Iterator[Attempt]:
-        """Decide who answers; give those to ask, one after the other."""
+    def _choose(self, state: State, query: Query, limits: KeyLimits | None) -> Choice:
+        """Decide who answers."""
         began_s = time.perf_counter()
         choice = state.chooser.choose(query, self._incoming.headers, limits)
         self._score = choice.score
@@ -130,7 +134,7 @@ class Exchange:
         self._reply.headers.append((b"x-boute-plan", self._plan.encode()))
         if choice.score is not None:
             self._reply.headers.append((b"x-boute-score", b"%.4f" % choice.score))
-        return state.chooser.attempts(choice)
+        return choice
 
     async def _watch(self) -> None:
         """Wait for the client to hang up, and end its request then."""
@@ -138,27 +142,59 @@ class Exchange:
             pass
         self._cut("client")
 
-    async def _answer(self, query: Query, attempts: Iterator[Attempt]) -> None:
-        async def ask(attempt: Attempt) -> Opened:
-            self._note(attempt)
-            backend = self._gateway.backends[attempt.pool]
-            request_id = f"{self._incoming.engine_id}-{self._attempts}"
-            request = EngineRequest(self._path, query.body_for(attempt.model), request_id)
-            if query.stream:
-                return await ask_stream(backend, request, self._gateway.limits.first_byte_s)
-            return await ask_whole(backend, request)
-
-        opened = await first_answer(attempts, ask)
+    async def _answer(self, query: Query, chooser: Chooser, choice: Choice) -> None:
+        if choice.above:
+            found = await climb(choice, query, chooser, self._ask, self._escalate)
+            if isinstance(found, Checked):
+                await self._give(found, query)
+                return
+            choice = found
+        opened = await first_answer(
+            chooser.attempts(choice), lambda attempt: self._ask(attempt, query)
+        )
         if opened.rest is not None:
             await self._pass_on(opened, query)
             return
         answer = opened.answer
+        if answer.status >= 400 and self._unsure:
+            await self._give(self._unsure.pop(), query)
+            return
         self._tokens = usage_in(answer.body) or self._tokens
         if answer.status >= 400:
             self._outcome = "engine_error" if opened.failed else "client_error"
         self._say_who()
         busy = answer.status in (429, 503)
         await self._reply.whole(answer, [(b"retry-after", b"1")] if busy else [])
+
+    async def _ask(self, attempt: Attempt, query: Query) -> Opened:
+        self._note(attempt)
+        backend = self._gateway.backends[attempt.pool]
+        request_id = f"{self._incoming.engine_id}-{self._attempts}"
+        request = EngineRequest(self._path, query.body_for(attempt.model), request_id)
+        if query.stream:
+            return await ask_stream(backend, request, self._gateway.limits.first_byte_s)
+        return await ask_whole(backend, request)
+
+    def _escalate(self, checked: Checked | None) -> None:
+        """A larger model is asked next."""
+        attempt, self._attempt = self._attempt, None
+        assert attempt is not None
+        reason = "failed" if checked is None else checked.shortcoming
+        self._gateway.metrics.escalated(attempt.model, attempt.pool, self._plan, reason)
+        if checked is not None:
+            self._unsure.append(checked)
+
+    async def _give(self, checked: Checked, query: Query) -> None:
+        """Give an answer that was checked, as a stream where the client wants one."""
+        before, self._attempt = self._attempt, checked.attempt
+        if before is not None and before.pool != checked.attempt.pool:
+            # The last model failed, and what a smaller one said is all there is.
+            self._gateway.metrics.moved(before.pool, checked.attempt.pool, self._plan)
+        self._tokens, self._confidence = checked.tokens, checked.said.confidence
+        self._say_who()
+        if query.stream:
+            self._first_token(checked.attempt)
+        await self._reply.whole(checked.answer_to(query))
 
     def _note(self, attempt: Attempt) -> None:
         """Count an attempt, and the move from one pool to another."""
@@ -173,8 +209,7 @@ class Exchange:
         """Send a stream as it comes."""
         attempt = self._attempt
         assert attempt is not None
-        self._ttft_s = time.perf_counter() - self._began_s
-        self._gateway.metrics.first_token(attempt.model, attempt.pool, self._plan, self._ttft_s)
+        self._first_token(attempt)
         self._say_who()
         usage = StreamUsage(wanted=query.wants_usage)
         try:
@@ -183,11 +218,18 @@ class Exchange:
         finally:
             self._tokens = usage.tokens
 
+    def _first_token(self, attempt: Attempt) -> None:
+        """The client gets the first of its stream now."""
+        self._ttft_s = time.perf_counter() - self._began_s
+        self._gateway.metrics.first_token(attempt.model, attempt.pool, self._plan, self._ttft_s)
+
     def _say_who(self) -> None:
-        """Tell the client who answers, or who was asked last."""
+        """Tell the client who answers, or who was asked last, and how sure it was if known."""
         if self._attempt is not None:
             self._reply.headers.append((b"x-boute-model", self._attempt.model.encode()))
             self._reply.headers.append((b"x-boute-pool", self._attempt.pool.encode()))
+        if self._confidence is not None:
+            self._reply.headers.append((b"x-boute-confidence", b"%.4f" % self._confidence))
 
     async def _refuse(self, error: RequestError | Refused) -> None:
         """Turn a request away before it is read."""
@@ -200,7 +242,13 @@ class Exchange:
         await self._reply.whole(Answer(error.status, error.body), error.headers)
 
     async def _fail(self, error: RequestError) -> None:
-        """Tell the client what went wrong: as an answer, or as the last event of its stream."""
+        """Tell the client what went wrong: as an answer, or as the last event of its stream.
+
+        Where a cascade has an answer that it was not sure of, that is given instead.
+        """
+        if self._query is not None and self._unsure and not self._reply.begun:
+            await self._give(self._unsure.pop(), self._query)
+            return
         if error.status < 500:
             self._outcome = "client_error"
         else:
@@ -246,5 +294,7 @@ class Exchange:
                 outcome=self._outcome,
                 prompt=query.text if query is not None and self._gateway.log_prompts else None,
                 traceparent=self._incoming.traceparent,
+                confidence=self._confidence,
+                discarded=tuple(checked.discarded() for checked in self._unsure),
             )
         )

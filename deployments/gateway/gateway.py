@@ -98,7 +98,8 @@ class Gateway:
         """Route by `live` from now on; requests under way are not touched.
 
         Raise PlanError for a pool that has no backend, and DataError for a router that is
-        missing, damaged or another than the plan's. Then everything stays as it was.
+        missing, damaged, another than the plan's or without the models that it is to price. Then
+        everything stays as it was.
         """
         for pool in live.pools:
             if pool.name not in self.backends:
@@ -113,8 +114,9 @@ class Gateway:
         if live.router_folder is not None:
             path = Path(live.router_folder)
             router = Router.load(path, expected_hash=live.routing.router_hash)
+        chooser = Chooser(live, router)
         self.metrics.reconfigure(live)
-        self._state = State(live, Chooser(live, router), time.time())
+        self._state = State(live, chooser, time.time())
 
     def state(self) -> State:
         """The setting of now; raise RequestError (503) where no request is taken."""

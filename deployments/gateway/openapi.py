@@ -72,6 +72,7 @@ _HEADERS: Final = {
     "x-boute-model": ("The model that answered.", "string"),
     "x-boute-pool": ("The pool that answered.", "string"),
     "x-boute-score": ("How hard the query is taken to be, 0 to 1.", "number"),
+    "x-boute-confidence": ("How sure a model that a cascade checked was, 0 to 1.", "number"),
 }
 _ASKED_HEADERS: Final = {
     "x-boute-score": "The query's score, for a router that takes scores as given.",

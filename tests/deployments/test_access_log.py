@@ -52,6 +52,10 @@ def test_a_line_a_request(record: RequestRecord, tmp_path: Path) -> None:
         "e2e_s": 2.5,
         "input_tokens": 10,
         "output_tokens": 5,
+        "confidence": None,
+        "discarded": 0,
+        "paid_input_tokens": 10,
+        "paid_output_tokens": 5,
     }
     assert (second["request_id"], second["input_tokens"]) == ("s", None)
 

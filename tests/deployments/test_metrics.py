@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from boute.deployments.live import LiveConfig, LivePool
 from boute.deployments.metrics import IngressMetrics
-from boute.deployments.record import RequestRecord
+from boute.deployments.record import Discarded, RequestRecord
 from boute.plan.model import Routing
 
 POOLS = [("small", "small-l4"), ("large", "large-h100")]
@@ -111,6 +111,29 @@ def test_a_request_that_falls_back_runs_in_one_pool_at_a_time(
     assert value(metrics, "boute_num_requests_running", **LARGE) == 0
     moved = {"from_pool": "small-l4", "to_pool": "large-h100", "plan": "plan-01"}
     assert value(metrics, "boute_fallback_total", **moved) == 1
+
+
+def test_a_request_of_a_cascade_runs_in_one_pool_at_a_time(
+    record: RequestRecord, metrics: IngressMetrics
+) -> None:
+    cascade = {"policy": "cascade", "thresholds": [0.5], "loads": [1.0, 0.5]}
+    metrics.reconfigure(live(routing=live().routing.model_copy(update=cascade)))
+    unsure = {"model": "small", "plan": "plan-01", "reason": "unsure"}
+    assert value(metrics, "boute_escalation_total", **unsure) == 0
+    metrics.started(**SMALL)
+    metrics.escalated(**SMALL, reason="unsure")
+    metrics.started(**LARGE)
+    discarded = (Discarded("small", "small-l4", 10, 7, 0.2),)
+    metrics.finished(replace(record, model="large", pool="large-h100", discarded=discarded))
+    assert value(metrics, "boute_escalation_total", **unsure) == 1
+    assert value(metrics, "boute_discarded_tokens_total", **SMALL) == 7
+    assert value(metrics, "boute_confidence_sum", model="small", plan="plan-01") == 0.2
+    assert value(metrics, "boute_confidence_sum", model="large", plan="plan-01") is None
+    for pool in (SMALL, LARGE):
+        assert value(metrics, "boute_num_requests_running", **pool) == 0
+    assert value(metrics, "boute_generation_tokens_total", **SMALL) == 0
+    metrics.finished(replace(record, confidence=0.75))
+    assert value(metrics, "boute_confidence_sum", model="small", plan="plan-01") == 0.95
 
 
 def test_what_had_no_pool_is_counted_as_refused_alone(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from boute.deployments.record import RequestRecord
+from boute.deployments.record import Discarded, RequestRecord
 
 
 def test_the_first_token_is_not_in_the_time_of_the_others(record: RequestRecord) -> None:
@@ -41,3 +41,10 @@ def test_what_is_not_seen_is_not_held_against_an_answer(record: RequestRecord) -
     whole = replace(record, ttft_s=None, stream=False)
     assert whole.within({"ttft": 0.1, "tpot": 0.1, "e2e": 3.0})
     assert not whole.within({"e2e": 2.0})
+
+
+def test_every_answer_is_paid(record: RequestRecord) -> None:
+    assert record.paid_tokens == (10, 5)
+    others = (Discarded("a", "a-l4", 10, 7, 0.2), Discarded("b", "b-l4", None, None, None))
+    assert replace(record, discarded=others).paid_tokens == (20, 12)
+    assert replace(record, discarded=others, input_tokens=None).paid_tokens == (10, 12)

@@ -37,6 +37,16 @@ def test_drift_reads_what_the_ingress_counts(scores: list[float]) -> None:
     assert np.abs(plan.scores() - np.sort(scores)).max(initial=0.0) <= 1.0 / BINS + 1e-9
 
 
+def test_scores_of_another_policy_have_no_thresholds() -> None:
+    cascade = {"policy": "cascade", "loads": [1.0, 0.5]}
+    config = live("a")
+    histogram = ScoreHistogram()
+    routing = config.routing.model_copy(update=cascade)
+    histogram.reconfigure(config.model_copy(update={"routing": routing}))
+    (plan,) = ScoreCounts.model_validate(histogram.data()).plans
+    assert plan.thresholds == []
+
+
 def test_plans_are_counted_apart_and_the_last_one_comes_last() -> None:
     histogram = ScoreHistogram()
     for name in ("a", "b", "a"):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,6 +219,48 @@ def test_routing_changes_live_without_losing_a_request(
     assert answer.headers["x-boute-model"] == last
     assert answer.headers["x-boute-plan"] == "all-to-the-last"
     assert replicas <= {process.pid for process in server.children()}
+
+
+def test_a_cascade_is_applied_live_and_asks_on(server: Server, plan_file: Path) -> None:
+    plan = load_plan(plan_file)
+    small, large = plan.routing.models
+    cascade = {"policy": "cascade", "thresholds": [0.5], "loads": [1.0, 0.5], "dial": []}
+    routing = plan.routing.model_copy(update=cascade | {"fractions": [0.5, 0.5]})
+    target = plan_file.parent / "cascade.yaml"
+    save_plan(plan.model_copy(update={"routing": routing, "name": "cascade"}), target)
+    applied = subprocess.run(
+        command("apply", str(target), "--address", server.dashboard),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert applied.returncode == 0, applied.stderr
+    answers = [
+        httpx.post(
+            f"{server.url}/v1/chat/completions",
+            json=CHAT | {"max_tokens": 2, "stream": number % 2 == 0},
+            headers={"x-request-id": f"cascade-{number}"},
+            timeout=60,
+        )
+        for number in range(24)
+    ]
+    assert {answer.status_code for answer in answers} == {200}
+    # The claims of the simulated engine are even: half of them pass.
+    by_model = Counter(answer.headers["x-boute-model"] for answer in answers)
+    assert set(by_model) == {small, large}
+    for answer in answers:
+        checked = answer.headers["x-boute-model"] == small
+        assert ("x-boute-confidence" in answer.headers) == checked
+        assert not checked or float(answer.headers["x-boute-confidence"]) >= 0.5
+        assert '"logprob"' not in answer.text
+        streamed = answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.text.endswith("data: [DONE]\n\n") == streamed
+    metrics = httpx.get(f"{server.url}/metrics").text
+    told = re.search(
+        r'boute_escalation_total\{.*plan="cascade".*reason="unsure".*\} (\S+)', metrics
+    )
+    assert told is not None
+    assert float(told[1]) == by_model[large]
 
 
 def test_another_fleet_is_refused_with_what_must_be_redeployed(

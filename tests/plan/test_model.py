@@ -145,3 +145,57 @@ def test_an_engine_s_settings_take_no_secret(part: str, name: str) -> None:
 
 def test_an_engine_s_settings_know_lengths_in_tokens() -> None:
     assert ServedBy(args={"max_num_batched_tokens": 64}).args == {"max_num_batched_tokens": 64}
+
+
+def routing_of(policy: str, **changes: Any) -> Routing:
+    fields: dict[str, Any] = {"models": ["a", "b"], "fractions": [0.7, 0.3], "policy": policy}
+    settings = {
+        "thresholds": {"thresholds": [0.5]},
+        "utility": {"thresholds": [], "prices": [0.0, 0.1]},
+        "cascade": {"thresholds": [0.5], "loads": [1.0, 0.3]},
+    }
+    return Routing.model_validate(fields | settings[policy] | changes)
+
+
+@pytest.mark.parametrize("policy", ["thresholds", "utility", "cascade"])
+def test_a_policy_comes_back_as_it_was_written(policy: str) -> None:
+    routing = routing_of(policy)
+    assert Routing.model_validate(routing.model_dump(mode="json")) == routing
+
+
+def test_what_is_new_and_says_nothing_is_not_written() -> None:
+    step = {"quality": 0.5, "thresholds": [0.5]}
+    written = routing_of("thresholds", dial=[step]).model_dump(exclude_none=True)
+    assert set(written) == {"models", "fractions", "thresholds", "dial"}
+    assert written["dial"] == [step]
+
+
+@pytest.mark.parametrize(
+    ("policy", "changes", "message"),
+    [
+        ("thresholds", {"prices": [0.0, 0.1]}, "prices are for the policy utility"),
+        ("thresholds", {"loads": [1.0, 0.3]}, "loads are for a cascade"),
+        ("utility", {"prices": [0.1]}, "utility should have one price a model"),
+        ("utility", {"thresholds": [0.5]}, "and no thresholds"),
+        ("utility", {"dial": [{"quality": 0.5, "thresholds": []}]}, "utility of the dial should"),
+        ("cascade", {"thresholds": []}, "thresholds should have one entry fewer"),
+        ("cascade", {"loads": [1.0]}, "loads should have one entry a model"),
+        ("cascade", {"loads": [0.6, 0.4]}, "cannot answer more queries than it is asked"),
+    ],
+)
+def test_a_policy_is_set_by_what_it_needs(
+    policy: str, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        routing_of(policy, **changes)
+
+
+def test_thresholds_of_a_cascade_need_no_order() -> None:
+    models = {"models": ["a", "b", "c"], "fractions": [0.7, 0.2, 0.1], "loads": [1.0, 0.3, 0.1]}
+    assert routing_of("cascade", thresholds=[0.9, 0.2], **models).thresholds == [0.9, 0.2]
+
+
+def test_a_model_that_is_asked_has_a_pool() -> None:
+    routing = routing_of("cascade", fractions=[0.0, 1.0], loads=[1.0, 1.0])
+    with pytest.raises(ValueError, match=r"a takes 100\.0% of the queries but has no pool"):
+        check_pools(routing, [pool("p", "b")])

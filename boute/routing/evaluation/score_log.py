@@ -99,6 +99,9 @@ def _counted(path: Path, plan: str | None) -> ScoreLog:
         return ScoreLog(np.zeros(0))
     # Without a name the plan that was taken over last.
     found = plans[-1] if plan is None else named[plan]
+    if len(found.thresholds) != len(found.models) - 1:
+        # Another policy than thresholds on the score: models have no share by score.
+        return ScoreLog(found.scores())
     cut = Cut(tuple(found.models), tuple(found.thresholds), tuple(found.fractions))
     return ScoreLog(found.scores(), cut)
 

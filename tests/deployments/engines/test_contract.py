@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from boute.deployments.engines.base import Answer, EngineError, EngineRequest
+from boute.deployments.gateway.bodies import parse_query
+from boute.deployments.gateway.confidence import asking, read_answer
 
 pytestmark = [
     # vLLM and Ray warn of their own and of each other's old ways.
@@ -97,6 +99,18 @@ def test_several_answers_to_one_request(case, path):
     choices = [choice for event in events[:-1] for choice in json.loads(event)["choices"]]
     assert {choice["index"] for choice in choices} == {0, 1, 2}
     assert sum(choice["finish_reason"] == "length" for choice in choices) == 3
+
+
+@pytest.mark.parametrize("path", [CHAT, COMPLETION])
+def test_how_sure_an_answer_is_can_be_told(case, path):
+    asked = asking(parse_query(path, json.dumps(body_of(path)).encode(), 1000))
+    request = EngineRequest(path, asked.query.body_for("tiny"), "a-request")
+    answer = case.run(case.engine.answer(request))
+    said = read_answer(answer.body, asked)
+    assert 0 < said.confidence <= 1
+    if case.real:
+        plain = json.loads(case.run(case.engine.answer(request_of(path))).body)
+        assert said.answer["choices"] == plain["choices"]
 
 
 WRONG = {

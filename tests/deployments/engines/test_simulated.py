@@ -175,3 +175,40 @@ def test_wrong_fields_are_named(fields, param):
     with pytest.raises(BadRequestError) as raised:
         parse(request_of(**fields), 100)
     assert json.loads(raised.value.body)["error"]["param"] == param
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+def test_log_probabilities_are_those_of_one_claim_an_answer(settings_of, path):
+    engine = SimulatedEngine(settings_of())
+    chat = path == "/v1/chat/completions"
+    asked = {"messages": [{"role": "user", "content": "hi"}]} if chat else {"prompt": "hi"}
+    asked |= {"logprobs": True if chat else 0, "max_tokens": 5}
+
+    def of(choice: dict[str, Any]) -> list[float]:
+        told = choice["logprobs"]
+        return [token["logprob"] for token in told["content"]] if chat else told["token_logprobs"]
+
+    async def both() -> Any:
+        whole = await engine.answer(request_of(path, **asked))
+        items = [item async for item in engine.stream(request_of(path, **asked, stream=True))]
+        return json.loads(whole.body), [item for item in items if isinstance(item, bytes)]
+
+    whole, items = run(engine, both)
+    (choice,) = whole["choices"]
+    claims = of(choice)
+    assert len(claims) == 5
+    assert len(set(claims)) == 1
+    assert claims[0] < 0
+    events = [json.loads(line[6:]) for line in b"".join(items).decode().split("\n\n")[:-2]]
+    told = [event["choices"][0] for event in events if event["choices"][0]["logprobs"]]
+    assert [claim for choice in told for claim in of(choice)] == claims
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [("/v1/chat/completions", 3), ("/v1/completions", True), ("/v1/completions", -1)],
+)
+def test_log_probabilities_are_asked_for_as_openai_has_it(path: str, wrong: Any) -> None:
+    asked = {"messages": [{"role": "user", "content": "hi"}], "prompt": "hi", "logprobs": wrong}
+    with pytest.raises(BadRequestError, match="logprobs"):
+        parse(request_of(path, **asked), 100)

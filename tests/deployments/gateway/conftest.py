@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import socket
 import threading
 import time
@@ -33,12 +34,14 @@ class Pool:
     """A backend that answers three words, each when it is let, or the next thing in `script`.
 
     A script's entry is an exception to raise, an Answer to give, "hang", or "break": three events
-    and an EngineError, "cut": three events and an end without [DONE].
+    and an EngineError, "cut": three events and an end without [DONE]. Whole answers have
+    log-probabilities by `confidence` where they are asked for and it is not None.
     """
 
     name: str
     script: deque[Any] = field(default_factory=deque)
     gap_s: float = 0.0
+    confidence: float | None = 0.9
     seen: list[EngineRequest] = field(default_factory=list)
     running: int = 0
     cancelled: int = 0
@@ -64,10 +67,23 @@ class Pool:
             if isinstance(what, Answer):
                 return what
             await asyncio.sleep(self.gap_s)
-            said = {"role": "assistant", "content": f"{self.name} says hello"}
-            choices = [{"index": 0, "message": said, "finish_reason": "stop"}]
-            body = {"id": request.request_id, "choices": choices, "usage": USAGE}
+            text = f"{self.name} says hello"
+            choice = {"index": 0, "finish_reason": "stop", "logprobs": self._logprobs(request)}
+            if request.path == "/v1/chat/completions":
+                choice["message"] = {"role": "assistant", "content": text}
+            else:
+                choice["text"] = text
+            body = {"id": request.request_id, "choices": [choice], "usage": USAGE}
             return Answer(200, json.dumps(body).encode())
+
+    def _logprobs(self, request: EngineRequest) -> dict[str, Any] | None:
+        asked = json.loads(request.body).get("logprobs")
+        if self.confidence is None or asked is None or asked is False:
+            return None
+        logprobs = [math.log(self.confidence) if self.confidence else -9999.0] * 3
+        if request.path == "/v1/completions":
+            return {"token_logprobs": logprobs}
+        return {"content": [{"token": "x", "logprob": each} for each in logprobs]}
 
     async def stream(self, request: EngineRequest) -> AsyncIterator[Answer | bytes]:
         with self._counted(request) as what:
@@ -142,6 +158,26 @@ def live(
             "request_limits": {"ttft": 1.0},
         }
         return LiveConfig.model_validate(plain | changes)
+
+    return make
+
+
+@pytest.fixture
+def cascade(live: Callable[..., LiveConfig]) -> Callable[..., LiveConfig]:
+    """The same three models as a cascade: half as sure is sure enough."""
+
+    def make(**changes: Any) -> LiveConfig:
+        config = live()
+        update: dict[str, Any] = {
+            "policy": "cascade",
+            "thresholds": [0.5, 0.4],
+            "loads": [1.0, 0.5, 0.2],
+            "dial": [],
+            "router": None,
+            "router_hash": None,
+        }
+        routing = config.routing.model_copy(update=update | changes)
+        return config.model_copy(update={"routing": routing, "router_folder": None})
 
     return make
 

@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from boute.deployments.gateway.bodies import Query
-from boute.deployments.gateway.chooser import MAX_ATTEMPTS, Chooser
+from boute.deployments.gateway.chooser import MAX_ATTEMPTS, Choice, Chooser
 from boute.deployments.gateway.errors import RequestError
 from boute.deployments.options import KeyLimits
+from boute.errors import DataError
+from boute.plan.model import DialStep
 from boute.routing.router import Router
 from boute.routing.table import QualityTable
 from boute.routing.thresholds import route
@@ -171,10 +173,11 @@ def test_texts_are_scored_by_what_they_say(live: Callable[..., Any]) -> None:
     assert made.choose(query(text=""), {}, None).score == router.score([""])[0]
 
 
-def _table(**queries: Any) -> QualityTable:
+def _table(*, quality: Any = None, **queries: Any) -> QualityTable:
     """Sixty queries, of which the small model answers every other."""
-    quality = np.ones((60, 3))
-    quality[1::2, 0] = 0.0
+    if quality is None:
+        quality = np.ones((60, 3))
+        quality[1::2, 0] = 0.0
     models = ("small", "mid", "big")
     return QualityTable("made", models, quality, output_tokens=np.ones((60, 3)), **queries)
 
@@ -185,6 +188,141 @@ def test_one_model_needs_no_score(live: Callable[..., Any]) -> None:
     made = Chooser(live(routing=routing, pools=pools, router_folder=None), None)
     choice = made.choose(query(), {}, None)
     assert (choice.model, choice.score) == ("small", None)
+
+
+def priced(live: Callable[..., Any], prices: list[float], **changes: Any) -> Any:
+    update = {"policy": "utility", "thresholds": [], "prices": prices, "dial": []} | changes
+    return live().model_copy(update={"routing": live().routing.model_copy(update=update)})
+
+
+PRICES = st.lists(st.floats(-10, 100), min_size=3, max_size=3)
+
+
+@shared
+@given(PRICES, st.sampled_from([(0.5, 0.3, 0.2), (0.5, 0.0, 0.5), (0.0, 1.0, 0.0)]))
+def test_utility_is_quality_less_the_price_of_the_expected_tokens(
+    live: Callable[..., Any], text_router: Router, prices: list[float], fractions: Any
+) -> None:
+    made = Chooser(priced(live, prices, fractions=list(fractions)), text_router)
+    for text in ("hi", "hard " * 100, ""):
+        expected = text_router.predict([text])
+        worth = {
+            name: expected.quality[0, index]
+            - prices[index] * expected.output_tokens[0, index] / 1e3
+            for index, name in enumerate(("small", "mid", "big"))
+            if fractions[index] > 0
+        }
+        choice = made.choose(query(text=text), {}, None)
+        assert choice.model == max(worth, key=worth.__getitem__)
+        assert choice.score == pytest.approx(text_router.score([text])[0])
+        assert not choice.above
+
+
+def test_of_two_that_are_level_the_cheaper_answers(live: Callable[..., Any]) -> None:
+    router = fit_router(_table(text=("hi", "hard") * 30, quality=np.full((60, 3), 0.5)), [0, 1, 2])
+    made = Chooser(priced(live, [0.0, 0.0, 0.0]), router)
+    assert made.choose(query(text="hi"), {}, None).model == "small"
+
+
+def test_a_router_s_own_order_of_models_does_not_matter(live: Callable[..., Any]) -> None:
+    quality = np.zeros((60, 3))
+    quality[:, 1] = 1.0
+    router = fit_router(_table(text=("hi", "hard") * 30, quality=quality), [2, 1, 0])
+    assert Chooser(priced(live, [0, 0, 0]), router).choose(query(), {}, None).model == "mid"
+
+
+def test_what_cannot_be_priced_goes_to_the_dearest_that_is_asked(
+    live: Callable[..., Any], text_router: Router, given_router: Callable[..., Router]
+) -> None:
+    free = priced(live, [0.0, 0.0, 0.0], fractions=[0.5, 0.5, 0.0])
+    assert Chooser(free, text_router).choose(query(text=None), {}, None).model == "mid"
+    assert Chooser(free, None).choose(query(), {}, None).model == "mid"
+    scored = Chooser(free, given_router(("small", "mid", "big"))).choose(query(), score(0.1), None)
+    assert (scored.model, scored.score) == ("mid", 0.1)
+
+
+def test_a_dial_of_prices(live: Callable[..., Any], text_router: Router) -> None:
+    dial = [
+        DialStep(quality=0.5, thresholds=[], prices=[0.0, 1e6, 1e6]),
+        DialStep(quality=0.9, thresholds=[], prices=[1e6, 1e6, 0.0]),
+    ]
+    made = Chooser(priced(live, [1e6, 0.0, 1e6], dial=dial), text_router)
+    names = {"boute": "mid", "boute-0.5": "small", "boute-0.8": "big"}
+    assert {name: made.choose(query(name), {}, None).model for name in names} == names
+
+
+def test_a_router_that_cannot_price_the_plan_s_models_is_refused(
+    live: Callable[..., Any],
+) -> None:
+    names = ("small", "mid", "huge")
+    table = QualityTable(
+        "made", names, np.ones((60, 3)), output_tokens=np.ones((60, 3)), text=("hi", "ho") * 30
+    )
+    with pytest.raises(DataError, match="no prediction for big"):
+        Chooser(priced(live, [0, 0, 0]), fit_router(table, [0, 1, 2]))
+
+
+@pytest.fixture(scope="module")
+def text_router() -> Router:
+    return fit_router(_table(text=("hi", "hard " * 100) * 30), [0, 1, 2])
+
+
+def climbed(made: Chooser, choice: Choice) -> list[tuple[str, float]]:
+    found = [(choice.model, choice.least)]
+    while choice.above:
+        choice = made.next(choice)
+        found.append((choice.model, choice.least))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "ladder"),
+    [
+        ({}, [("small", 0.5), ("mid", 0.4), ("big", 0.0)]),
+        ({"loads": [1.0, 0.0, 0.5]}, [("small", 0.5), ("big", 0.0)]),
+        ({"loads": [0.0, 0.0, 1.0]}, [("big", 0.0)]),
+        ({"loads": [1.0, 0.5, 0.0]}, [("small", 0.5), ("mid", 0.0)]),
+        # All answers pass, and none can.
+        ({"thresholds": [0.0, 0.4]}, [("small", 0.0)]),
+        ({"thresholds": [0.5, -1.0]}, [("small", 0.5), ("mid", 0.0)]),
+        ({"thresholds": [1.1, 1.0]}, [("mid", 1.0), ("big", 0.0)]),
+    ],
+)
+def test_a_cascade_asks_those_that_have_queries_in_order_of_cost(
+    cascade: Callable[..., Any], changes: Any, ladder: Any
+) -> None:
+    made = Chooser(cascade(**changes), None)
+    choice = made.choose(query(text=None), {}, None)
+    assert climbed(made, choice) == ladder
+    assert (choice.score, choice.routed) == (None, True)
+
+
+def test_a_dial_of_confidence(cascade: Callable[..., Any]) -> None:
+    dial = [
+        DialStep(quality=0.4, thresholds=[0.1, 0.0]),
+        DialStep(quality=0.8, thresholds=[0.9, 0.7]),
+    ]
+    made = Chooser(cascade(dial=dial), None)
+    assert climbed(made, made.choose(query("boute-0.3"), {}, None)) == [("small", 0.1), ("mid", 0)]
+    dear = made.choose(query(), {}, KeyLimits(quality=0.8))
+    assert climbed(made, dear) == [("small", 0.9), ("mid", 0.7), ("big", 0)]
+    assert climbed(made, made.choose(query("mid"), {}, None)) == [("mid", 0)]
+
+
+def test_a_checked_model_that_fails_leaves_the_rest_to_the_next(
+    cascade: Callable[..., Any],
+) -> None:
+    made = Chooser(cascade(), None)
+    choice = made.choose(query(), {}, None)
+    seen = []
+    for _ in range(3):
+        seen.append([f"{each.pool}{'*' * bool(each.pause_s)}" for each in made.attempts(choice)])
+        choice = made.next(choice) if choice.above else choice
+    assert seen == [
+        ["small-a", "small-a*"],
+        ["mid-a", "mid-b", "mid-a*"],
+        ["big-a"] + ["big-a*"] * 5,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,14 @@ def test_counts_of_an_ingress(tmp_path: Path, router: Router) -> None:
         read_scores(file, router, "plan-03")
 
 
+def test_counts_of_a_policy_without_thresholds_have_no_cut(tmp_path: Path, router: Router) -> None:
+    file = tmp_path / "scores.json"
+    file.write_text(json.dumps({"replica": "", "plans": [counts(thresholds=[])]}))
+    found = read_scores(file, router, None)
+    assert len(found.scores) == 3
+    assert found.cut is None
+
+
 def test_an_access_log_without_what_was_not_routed(tmp_path: Path, router: Router) -> None:
     file = tmp_path / "access.jsonl"
     lines = [
