@@ -19,6 +19,7 @@ from boute.optimizer.encoding import SHARE_STEPS
 from boute.optimizer.inventory import rooms_by_size
 from boute.optimizer.options import Placed
 from boute.optimizer.problem import Problem
+from boute.optimizer.worthwhile import worthwhile
 
 __all__ = ["Moves"]
 
@@ -37,8 +38,9 @@ class Moves:
         self._problem = problem
         self._options = problem.table.options
         context = problem.context
+        choices = worthwhile(self._options)
         self._of_model = [
-            [index for index, option in enumerate(self._options) if option.model == model]
+            [index for index in choices if self._options[index].model == model]
             for model in range(problem.encoding.models)
         ]
         self._rooms = [rooms_by_size(supply) for supply in context.supplies]

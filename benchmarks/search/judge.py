@@ -22,12 +22,14 @@ from boute.plan.decision import Decision
 from boute.spec.load import load_spec
 from boute.spec.model import Spec
 
-__all__ = ["OTHER_SEED", "Judged", "judge", "latency_objective", "quality_levels"]
+__all__ = ["LEVELS", "OTHER_SEED", "Judged", "judge", "latency_objective", "quality_levels"]
 
 OTHER_SEED: Final = 1000
 """Seed of the workload that plans are judged on; searches see that of their spec, 0."""
 
-_LEVELS: Final = (0.0, 0.5, 1.0)
+LEVELS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Of quality, between the floor of the spec and what the best model alone reaches."""
+
 _STEP: Final = 1.05
 _MOST_STEPS: Final = 28
 _CARRIERS: Final = 2
@@ -81,7 +83,7 @@ def quality_levels(context: Context) -> list[float]:
     best = float(context.quality.mean(axis=0).max())
     lowest = float(context.quality.mean(axis=0).min())
     floor = lowest if context.spec.targets.quality_min is None else context.spec.targets.quality_min
-    return [floor + share * (best - floor) for share in _LEVELS]
+    return [floor + share * (best - floor) for share in LEVELS]
 
 
 def latency_objective(spec: Spec) -> str:

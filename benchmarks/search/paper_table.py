@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from benchmarks.search.equal import (
     throughput,
     versus,
 )
-from benchmarks.search.judge import Judged, latency_objective
+from benchmarks.search.judge import LEVELS, Judged, latency_objective
 from boute.spec.load import load_spec
 
 __all__ = ["BASELINES", "Scenario", "cost_bars", "markdown", "scenario_of"]
@@ -89,7 +89,7 @@ def markdown(scenarios: Sequence[Scenario]) -> str:
             lines.append(f"| {scenario.name} | {' | '.join(cells)} |")
         means = [_percent(_average(scenarios, name, kind), kind) for name in BASELINES]
         lines += [f"| average | {' | '.join(means)} |", ""]
-    return "\n".join([*lines, *_kept(scenarios)])
+    return "\n".join([*lines, *_by_level(scenarios), "", *_kept(scenarios)])
 
 
 def _below(scenarios: Sequence[Scenario], baseline: str) -> Bar:
@@ -156,6 +156,26 @@ def _percent(ratio: float | None, kind: Callable[[Terms], Best]) -> str:
 
 def _plans(record: Record) -> list[Judged]:
     return [] if record["error"] else [Judged(**plan) for plan in record["judged"]["plans"]]
+
+
+def _by_level(scenarios: Sequence[Scenario]) -> list[str]:
+    """The averages of the first comparison at each level of quality alone."""
+    lines = [
+        f"| Cost at a quality of | {' | '.join(BASELINES)} |",
+        "|---|" + "---|" * len(BASELINES),
+    ]
+    for place, level in enumerate(LEVELS):
+        there = [
+            replace(s, terms=replace(s.terms, levels=(s.terms.levels[place],))) for s in scenarios
+        ]
+        means = [
+            _percent(_average(there, name, at_equal_latency), at_equal_latency)
+            for name in BASELINES
+        ]
+        lines.append(
+            f"| the floor + {level:.0%} of the way to the best model | {' | '.join(means)} |"
+        )
+    return lines
 
 
 def _kept(scenarios: Sequence[Scenario]) -> list[str]:

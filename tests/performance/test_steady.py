@@ -4,13 +4,16 @@ import dataclasses
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boute.performance.closed_loop import Load, closed_loop
+from boute.performance.mix import lengths_of
 from boute.performance.steady import Lengths, capacity, latency_at
 from boute.performance.step import CONTEXT_S, step_fixed_s
+from boute.simulation.pool import simulate_pool
 
 SHAPES = [
     ("llama-3.1-8b", "h100-sxm", 1, 1),
@@ -64,7 +67,24 @@ def test_capacity_is_what_a_crowd_of_users_gets(build, shape):
     replica = build(model, gpu, tp=tp, pp=pp, max_num_seqs=64)
     asked = Lengths(800, 200)
     crowd = closed_loop(replica, Load(800, 200, 256))
-    assert capacity(replica, asked) == pytest.approx(crowd.requests_per_s, rel=0.2)
+    if pp == 1:
+        assert capacity(replica, asked) == pytest.approx(crowd.requests_per_s, rel=0.2)
+    else:  # a crowd of like requests fills the stages more evenly than one of unlike ones
+        assert 0.6 * crowd.requests_per_s < capacity(replica, asked) < crowd.requests_per_s
+
+
+@pytest.mark.parametrize("pp", [1, 2, 4])
+@pytest.mark.parametrize("spread", [0.3, 1.0])
+def test_capacity_is_what_a_replica_that_never_runs_dry_gets(build, pp, spread):
+    replica = build("llama-3.1-8b", "l4", pp=pp, max_model_len=8192, max_num_seqs=64)
+    rng = np.random.default_rng(0)
+    input_tokens = np.clip(600 * rng.lognormal(-(spread**2) / 2, spread, 2000), 1, 6000)
+    output_tokens = np.clip(200 * rng.lognormal(-(spread**2) / 2, spread, 2000), 1, 2000)
+    tokens = [column.astype(np.int64) for column in (input_tokens, output_tokens)]
+    run = simulate_pool(replica, 1, np.zeros(2000), tokens[0], tokens[1], 0)
+    first, last = np.quantile(run.finish_s, [0.2, 0.8])
+    asked = lengths_of(tokens[0], tokens[1])
+    assert capacity(replica, asked) == pytest.approx(0.6 * 2000 / (last - first), rel=0.2)
 
 
 def test_longer_requests_lower_the_capacity(build):
