@@ -85,6 +85,11 @@ class LocalSearch:
             else:
                 self.look(draft)
 
+    def widen(self) -> None:
+        """From now on draw from all options, and take all small steps anew."""
+        self._moves.widen()
+        self._steps.clear()
+
     def _parents(self, rng: np.random.Generator) -> tuple[Looked, Looked] | tuple[None, None]:
         """A draft to change and one to learn from: members, or drafts that nearly are."""
         members, misses = self.archive.members, self.archive.misses

@@ -50,7 +50,7 @@ WORK: Final = 300_000
 PLENTY: Final = 0.003
 
 # Rounds of work without a gain after which nothing more is expected.
-_PATIENCE: Final = 10
+_PATIENCE: Final = 20
 
 # Expected gain in normalised hypervolume below which nothing more is asked for.
 TOLERANCE: Final = 1e-7
@@ -83,6 +83,7 @@ class Mobo:
         self._tried: set[Draft] = set()
         self._levels: list[LocalSearch] = []
         self._is_exact = False
+        self._is_wide = False
         self._first: list[Looked] | None = None
         self._uncertain = [name for name in problem.wanted if name not in EXACT]
 
@@ -151,6 +152,10 @@ class Mobo:
             self._work(WORK, rng)
             if self._gains(1):
                 return
+            if not self._is_wide:
+                self._is_wide = True
+                for level in self._levels:
+                    level.widen()
 
     def _has_plenty(self) -> bool:
         """Whether the drafts at hand promise so much that looking for more can wait.

@@ -9,7 +9,7 @@ that do not fit the inventory, the nodes or the budget are none.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -38,11 +38,7 @@ class Moves:
         self._problem = problem
         self._options = problem.table.options
         context = problem.context
-        choices = worthwhile(self._options)
-        self._of_model = [
-            [index for index in choices if self._options[index].model == model]
-            for model in range(problem.encoding.models)
-        ]
+        self._of_model = self._by_model(worthwhile(self._options))
         self._rooms = [rooms_by_size(supply) for supply in context.supplies]
         budget = context.spec.targets.budget_per_hour
         self._budget = math.inf if budget is None else budget * (1.0 + 1e-9)
@@ -53,6 +49,10 @@ class Moves:
         ]  # fmt: skip
         if problem.encoding.models > 1:
             self._kinds += [self._shift, self._shift, self._borrow_cuts]
+
+    def widen(self) -> None:
+        """From now on draw from all options, not only from those that are worthwhile."""
+        self._of_model = self._by_model(range(len(self._options)))
 
     def change(self, draft: Draft, other: Draft, rng: np.random.Generator) -> Draft | None:
         """A draft one or a few changes away, `other` being one to learn from; None if none fits."""
@@ -118,6 +118,12 @@ class Moves:
                     key = (option.gpu, size)
                     taken[key] = taken.get(key, 0) + n * option.gpus
         return all(used <= self._rooms[gpu][size] for (gpu, size), used in taken.items())
+
+    def _by_model(self, choices: Iterable[int]) -> list[list[int]]:
+        found: list[list[int]] = [[] for _ in range(self._problem.encoding.models)]
+        for index in choices:
+            found[self._options[index].model].append(index)
+        return found
 
     def _plain(self, cuts: tuple[int, ...]) -> tuple[int, ...]:
         """Of several cuts that mean one routing the same one, so that no draft has two names."""

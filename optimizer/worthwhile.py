@@ -2,8 +2,9 @@
 
 Most shapes of a large GPU type are of no use: two replicas of TP 2 carry more than one of PP 2 x
 TP 2 and answer as fast. A search that draws shapes at random spends its evaluations on them, so the
-moves draw from the others only. Nothing else loses them: plans that run them are read, scored and
-enumerated as all others.
+moves draw from the others for as long as these bring something. Formulas are not exact and luck of
+the trace may favour any shape, so in the end all are tried, and nothing else loses them: plans that
+run them are read, scored and enumerated as all others.
 """
 
 from __future__ import annotations

@@ -77,6 +77,17 @@ def test_any_draft_can_be_reached_from_any_other(tight: Problem) -> None:
     assert held >= affordable  # and what the first draft has beside these
 
 
+def test_wide_moves_reach_every_option_that_is_affordable(tight: Problem) -> None:
+    moves, rng = Moves(tight), np.random.default_rng(0)
+    moves.widen()
+    draft, held = drafts(tight)[0], set()
+    for _ in range(6000):
+        draft = moves.change(draft, draft, rng) or draft
+        held |= {index for index, _ in draft.placed}
+    affordable = {i for i, o in enumerate(tight.table.options) if o.price_per_hour <= 20.0}
+    assert held == affordable
+
+
 def test_neighbours_are_one_step_away(tight: Problem) -> None:
     moves = Moves(tight)
     draft = drafts(tight)[0]
