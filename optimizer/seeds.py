@@ -19,7 +19,7 @@ from boute.workload.arrays import Floats
 __all__ = ["greedy_points", "placements_of_ladder", "seeds"]
 
 CHANCE: Final = 64
-_HEADROOMS: Final = (0.15, 0.5)
+_HEADROOMS: Final = (0.0, 0.15, 0.5)
 _HASTES: Final = (0.0, 0.999)
 
 
