@@ -92,7 +92,9 @@ def _prices(quality: Floats, thousands: Floats, counts: Ints) -> Floats:
         for model in range(models):
             rest = np.delete(worth, model, axis=1).max(axis=1)
             worst = (quality[:, model] - rest) / thousands[:, model]
-            prices[model] = max(_between(worst, int(counts[model])), 0.0)
+            if np.count_nonzero(worst > prices[model]) <= counts[model]:
+                continue
+            prices[model] = max(_between(worst, int(counts[model])), prices[model])
             worth[:, model] = quality[:, model] - prices[model] * thousands[:, model]
         if np.array_equal(prices, before):
             break
