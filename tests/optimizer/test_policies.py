@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,9 @@ import numpy as np
 import pytest
 
 from boute.context import Context
+from boute.deployments.gateway.bodies import Query, parse_query
+from boute.deployments.gateway.chooser import Chooser
+from boute.deployments.live import live_config
 from boute.evaluate import evaluate, offered_load
 from boute.optimizer.draft import draft_of
 from boute.optimizer.fidelity.looker import Looker
@@ -20,13 +24,20 @@ from boute.optimizer.fidelity.steady import SteadyParts
 from boute.optimizer.ideal import Ideal
 from boute.optimizer.placement.bound import cost_bound
 from boute.optimizer.problem import Problem
+from boute.optimizer.run import Request, optimize
 from boute.optimizer.sampler import SAMPLERS, make_sampler
 from boute.optimizer.sobol_points import sobol_points
 from boute.optimizer.trial import Trial
-from boute.plan.decision import Decision
+from boute.plan.decision import Decision, decision_of
+from boute.plan.model import Plan
+from boute.plan.store import load_plan
 from boute.resamples import resampled
+from boute.routing.policies.cascade import ladder
+from boute.routing.router import Router
 from boute.simulated import simulated
-from boute.spec.model import Policy
+from boute.spec.model import Policy, Spec
+from boute.workload.arrays import Workload
+from boute.world import context_of as plan_context
 
 MODELS = ["llama-3.2-3b", "llama-3.1-8b", "llama-3.1-70b"]
 POLICIES: list[Policy] = ["thresholds", "utility", "cascade"]
@@ -204,3 +215,50 @@ def test_every_sampler_searches_with_every_policy(
     routings = [trial.decision.routing for trial in seen if trial.decision is not None]
     assert routings
     assert {routing.policy for routing in routings} == {policy}
+
+
+def test_plans_are_written_and_route_in_the_ingress_as_planned(
+    policy: Policy, table: Path, spec_of: Callable[..., Spec], tmp_path: Path
+) -> None:
+    """From a spec to a plan file to what the ingress does with the table's own queries."""
+    spec = spec_of(models=MODELS, quality=quality_of(table, policy, MODELS), targets={})
+    file = tmp_path / "boute.yaml"
+    file.write_text(json.dumps(spec.model_dump(mode="json", exclude_unset=True)))
+    optimize(Request(file, tmp_path / "out", evaluations=8, seed=2, intervals=False))
+    paths = sorted((tmp_path / "out" / "plans").glob("*.yaml"))
+    plan, path = next(
+        (plan, path) for path in paths if max((plan := load_plan(path)).routing.fractions) < 1.0
+    )
+    assert plan.routing.policy == policy
+    config = live_config(plan, path.parent, None)
+    folder = Path(config.router_folder or "")
+    router = Router.load(folder, expected_hash=plan.routing.router_hash)
+    chooser = Chooser(config, router)
+    with table.open() as lines:
+        texts = [row["query"] for row in csv.DictReader(lines)]
+    first = [chooser.choose(query_of(text), {}, None) for text in texts]
+    shares = np.array([[choice.model == name for name in MODELS] for choice in first]).mean(axis=0)
+    if policy == "cascade":
+        rungs = ladder(plan.routing.thresholds)
+        climbed = {(c.model, c.least, *(rung.model for rung in c.above)) for c in first}
+        least = plan.routing.thresholds[rungs[0]] if len(rungs) > 1 else 0.0
+        assert climbed == {(MODELS[rungs[0]], least, *(MODELS[rung] for rung in rungs[1:]))}
+    else:
+        # The router of the ingress has seen the rows that it was planned on without.
+        assert np.abs(shares - plan.routing.fractions).max() < 0.25
+    best = [chooser.choose(query_of(text, "boute-1"), {}, None) for text in texts]
+    cheap = [chooser.choose(query_of(text, "boute-0"), {}, None) for text in texts]
+    order = MODELS.index
+    assert all(order(a.model) <= order(b.model) for a, b in zip(cheap, best, strict=True))
+    again = evaluate(decision_of(plan), *_world(plan, path))
+    assert again == plan.predicted
+
+
+def query_of(text: str, model: str = "boute") -> Query:
+    body = {"model": model, "messages": [{"role": "user", "content": text}]}
+    return parse_query("/v1/chat/completions", json.dumps(body).encode(), 10_000)
+
+
+def _world(plan: Plan, path: Path) -> tuple[Workload, Context]:
+    context = plan_context(plan, path)
+    return context.workload, context
