@@ -247,7 +247,7 @@ def test_a_cascade_without_confidence_is_refused(
 
 @pytest.mark.parametrize(
     ("value", "problem"),
-    [(1.2, r"in \[0, 1\]"), (-0.1, r"in \[0, 1\]"), (None, "empty"), ("x", "number")],
+    [(1.2, r"in \[0, 1\]"), (-0.1, r"in \[0, 1\]"), (None, "finite number"), ("x", "number")],
 )
 def test_confidence_that_is_none_is_refused_with_its_line(
     tmp_path: Path, value: object, problem: str
