@@ -107,9 +107,7 @@ def _means(values: Floats, answers: Ints, weights: Floats) -> Floats:
 
 def _best(quality: Floats, cost: Floats, limits: list[float]) -> Floats:
     """The best quality [R, L] of a setting that costs no more than each limit."""
-    return np.stack(
-        [np.where(cost <= limit, quality, 0.0).max(axis=1) for limit in limits], axis=1
-    )
+    return np.stack([np.where(cost <= limit, quality, 0.0).max(axis=1) for limit in limits], axis=1)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from boute.simulated import simulated
 from boute.spec.model import Policy, Spec
 from boute.workload.arrays import Workload
 from boute.world import context_of as plan_context
+from boute.world import whole_workload
 
 MODELS = ["llama-3.2-3b", "llama-3.1-8b", "llama-3.1-70b"]
 POLICIES: list[Policy] = ["thresholds", "utility", "cascade"]
@@ -262,3 +263,57 @@ def query_of(text: str, model: str = "boute") -> Query:
 def _world(plan: Plan, path: Path) -> tuple[Workload, Context]:
     context = plan_context(plan, path)
     return context.workload, context
+
+
+@pytest.fixture(scope="module")
+def thinned(policy: Policy, table: Path, context_of: Callable[..., Context]) -> Problem:
+    generator = {
+        "arrivals": "diurnal",
+        "rate_per_s": 3,
+        "duration_s": 7200,
+        "period_s": 7200,
+        "amplitude": 0.5,
+        "input_tokens": {"median": 300, "sigma": 0.8, "maximum": 2000},
+        "output_tokens": {"median": 80, "sigma": 0.6, "maximum": 400},
+    }
+    workload = {"generator": generator, "thin_to": 5000}
+    quality = quality_of(table, policy, MODELS)
+    return Problem(context_of(models=MODELS, quality=quality, workload=workload, targets={}))
+
+
+def test_a_thinned_trace_says_what_the_whole_says(policy: Policy, thinned: Problem) -> None:
+    context = thinned.context
+    points = sobol_points(thinned.encoding.dimensions, 6, seed=4)
+    decision = next(
+        found
+        for found in map(thinned.decode, points)
+        if isinstance(found, Decision) and max(found.routing.fractions) < 0.7
+    )
+    part = evaluate(decision, context.workload, context)
+    whole = evaluate(decision, whole_workload(context, decision), context)
+    error = 2.0 * part.thinning_error["e2e_p95_s"]
+    assert part.value("e2e_p95_s") == pytest.approx(whole.value("e2e_p95_s"), abs=error)
+    assert part.energy_j_per_token == pytest.approx(whole.energy_j_per_token, rel=0.05)
+    assert part.quality == whole.quality
+    asked = sum(decision.routing.asked)
+    assert (asked > 1.0) == (policy == "cascade")
+    for outcome in (part, whole):
+        ran = sum(pool.requests for pool in outcome.pools) / outcome.requests
+        assert ran == pytest.approx(asked, rel=0.03)
+
+
+def test_what_is_paid_is_of_all_that_ran_and_tokens_of_what_was_given(
+    problem: Problem, decisions: list[Decision]
+) -> None:
+    context = problem.context
+    workload = context.workload
+    for decision in decisions[:4]:
+        found = simulated(decision, workload, context)
+        outcome = evaluate(decision, workload, context)
+        answers = context.policy.answers(decision.routing.setting)[workload.row]
+        given = workload.output_tokens[np.arange(len(workload)), answers].sum()
+        assert found.tokens == given
+        spent = sum(pool.energy_j for pool in outcome.pools)
+        assert outcome.energy_j_per_token == pytest.approx(spent / given)
+        for pool, run in zip(outcome.pools, found.run.runs, strict=True):
+            assert pool.requests == len(run)
