@@ -1,18 +1,20 @@
-"""Prints what thresholds and utility make of the same predictions at equal cost.
+"""Prints what utility and cascades make of a table at the cost of thresholds.
 
-    python -m benchmarks.routers.policies [--data FOLDER]
+    python -m benchmarks.routers.policies [--data FOLDER] [--tiny FOLDER]
 
 A setting for every division of the queries between three models in steps of 5%, by predictions of
-the lexical kind that saw nothing like the row. Cost is the seen output tokens of the answers times
-the model's parameters. At some parts of the way from the cheapest model's cost to the dearest's:
-the best quality of a setting that costs no more, and what utility adds, with 95% intervals over
-groups of near-duplicates. FOLDER is that of `benchmarks.routers`. Cascades are left out: no table
-there holds the models' confidence.
+the lexical kind that saw nothing like the row. Cost is the seen output tokens of all answers that
+were made, times the parameters of their models. At some parts of the way from the cheapest model's
+cost to the dearest's: the best quality of a setting that costs no more, and what it is more than
+that of thresholds, with 95% intervals over groups of near-duplicates. FOLDER of `--data` is that of
+`benchmarks.routers`; none of its tables holds the models' confidence, and cascades are left out.
+The one that `make tiny` writes into the folder of `--tiny` does.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -26,24 +28,44 @@ from boute.routing.evaluation.bootstrap import Resamples
 from boute.routing.held_out import held_out_predictions
 from boute.routing.policies.evidence import Evidence
 from boute.routing.policies.of import policy_of
+from boute.routing.table import load_quality_table
 from boute.routing.training import held_out_scores
-from boute.workload.arrays import Floats, Ints
+from boute.spec.model import ModelChoice, Policy, Quality
+from boute.workload.arrays import Floats
 
 WAYS: Final = (0.1, 0.25, 0.5, 0.75)
 RESAMPLES: Final = 1000
 STEPS: Final = 20
 MODELS: Final = ("llama-3.1-8b-instruct", "gemma-2-9b-it", "llama-3.1-nemotron-51b-instruct")
+# Millions of parameters of the family of examples/tiny (docs/tiny.md).
+TINY: Final = {"small": 0.33, "medium": 0.99, "large": 2.63}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
-    print("| table | cost | thresholds | utility | more by utility, 95% |")
-    print("| --- | --- | --- | --- | --- |")
-    for case in cases(parser.parse_args().data):
+    parser.add_argument("--tiny", type=Path, default=ROOT / "out/tiny")
+    options = parser.parse_args()
+    print("| table | cost | thresholds | utility | more, 95% | cascade | more, 95% |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for case in [*cases(options.data), *_tiny(options.tiny)]:
         if case.held_out == "questions" and case.prices is not None:
             for cells in _rows(_of_three(case)):
                 print("|", " | ".join(cells), "|", flush=True)
+
+
+def _tiny(folder: Path) -> Iterator[Case]:
+    if not (folder / "quality.csv").is_file():
+        print(f"skipped: there is no {folder / 'quality.csv'}, which make tiny writes")
+        return
+    quality = Quality(
+        table="quality.csv",
+        policy="cascade",
+        confidence={name: f"confidence_{name}" for name in list(TINY)[:-1]},
+    )
+    table = load_quality_table(quality, [ModelChoice(name=name) for name in TINY], folder)
+    # Ledgers are drawn one by one: there are no near-duplicates to keep together.
+    yield Case("tiny", "questions", table, np.arange(len(table)), [], tuple(TINY.values()))
 
 
 def _of_three(case: Case) -> Case:
@@ -64,50 +86,50 @@ def _of_three(case: Case) -> Case:
 
 def _rows(case: Case) -> list[list[str]]:
     table, order = case.table, range(3)
-    evidence = Evidence(
-        held_out_scores(table, order, SEED), *held_out_predictions(table, order, SEED)
-    )
+    predicted = held_out_predictions(table, order, SEED)
+    scores = held_out_scores(table, order, SEED)
+    evidence = Evidence(scores, *predicted, confidence=table.confidence)
     spent = table.output_tokens * np.array(case.prices)
     drawn = Resamples(case.groups, count=RESAMPLES)
-    ends = [spent[:, model].mean() for model in (0, 2)]
-    limits = [ends[0] + way * (ends[1] - ends[0]) for way in WAYS]
-    found = {}
-    for name in ("thresholds", "utility"):
-        answers = _answers(name, evidence)
-        found[name] = [
-            _best(_means(table.quality, answers, weights), _means(spent, answers, weights), limits)
-            for weights in (np.ones((1, len(table))), *(block.T for block in drawn.blocks()))
-        ]
-    own, other = found["thresholds"][0], found["utility"][0]
-    owns, others = (np.vstack(found[name][1:]) for name in ("thresholds", "utility"))
-    lows, highs = np.quantile(others - owns, [0.025, 0.975], axis=0)
-    return [
-        [
-            case.name,
-            f"{way:.0%} of the way",
-            f"{own[0, at]:.3f}",
-            f"{other[0, at]:.3f}",
-            f"{other[0, at] - own[0, at]:+.3f}, {lows[at]:+.3f} to {highs[at]:+.3f}",
-        ]
-        for at, way in enumerate(WAYS)
-    ]
+    first, last = spent[:, 0].mean(), spent[:, 2].mean()
+    limits = [first + way * (last - first) for way in WAYS]
+    rows = [[case.name, f"{way:.0%} of the way"] for way in WAYS]
+    own = _best("thresholds", evidence, table.quality, spent, drawn, limits)
+    for row, value in zip(rows, own[0], strict=True):
+        row.append(f"{value:.3f}")
+    for name in ("utility", "cascade"):
+        if name == "cascade" and evidence.confidence is None:
+            for row in rows:
+                row += ["", ""]
+            continue
+        found = _best(name, evidence, table.quality, spent, drawn, limits)
+        lows, highs = np.quantile(found[1:] - own[1:], [0.025, 0.975], axis=0)
+        for at, row in enumerate(rows):
+            more = found[0, at] - own[0, at]
+            row += [f"{found[0, at]:.3f}", f"{more:+.3f}, {lows[at]:+.3f} to {highs[at]:+.3f}"]
+    return rows
 
 
-def _answers(name: str, evidence: Evidence) -> Ints:
-    """Whose answer each row is given under each setting of the grid [S, M]."""
-    policy = policy_of("utility" if name == "utility" else "thresholds", evidence)
-    return np.array([policy.answers(policy.setting_for(f)) for f in compositions(3, STEPS)])
-
-
-def _means(values: Floats, answers: Ints, weights: Floats) -> Floats:
-    """Mean [R, S] of what the answers have [M, K], under weights of the rows [R, M]."""
-    chosen = values[np.arange(len(values)), answers]
-    return np.asarray(weights @ chosen.T / weights.sum(axis=1, keepdims=True))
-
-
-def _best(quality: Floats, cost: Floats, limits: list[float]) -> Floats:
-    """The best quality [R, L] of a setting that costs no more than each limit."""
-    return np.stack([np.where(cost <= limit, quality, 0.0).max(axis=1) for limit in limits], axis=1)
+def _best(
+    name: Policy,
+    evidence: Evidence,
+    quality: Floats,
+    spent: Floats,
+    drawn: Resamples,
+    limits: list[float],
+) -> Floats:
+    """Best quality within each limit [1 + R, L]: on the rows as they are, then on each resample."""
+    policy = policy_of(name, evidence)
+    settings = [policy.setting_for(fractions) for fractions in compositions(3, STEPS)]
+    rows = np.arange(len(quality))
+    given = np.stack([quality[rows, policy.answers(each)] for each in settings], axis=1)
+    paid = np.stack([(spent * policy.asked(each)).sum(axis=1) for each in settings], axis=1)
+    found = []
+    for weights in (np.ones((len(rows), 1)), *drawn.blocks()):
+        shares = (weights / weights.sum(axis=0)).T
+        means, costs = shares @ given, shares @ paid
+        found.append([np.where(costs <= limit, means, 0.0).max(axis=1) for limit in limits])
+    return np.concatenate(found, axis=1).T
 
 
 if __name__ == "__main__":

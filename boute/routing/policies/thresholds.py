@@ -45,8 +45,8 @@ class Thresholds:
 
     def part(self, setting: Sequence[float] | Floats, model: int) -> tuple[float, ...]:
         """The scores that the model takes: the lower bound, which is left out, and the upper."""
-        edges = [-np.inf, *setting, np.inf]
-        return float(edges[model]), float(edges[model + 1])
+        above = setting[model - 1] if model > 0 else -np.inf
+        return above, setting[model] if model < len(setting) else np.inf
 
     def queries(self, part: tuple[float, ...], model: int) -> Queries:
         """The queries between two scores."""
