@@ -117,23 +117,10 @@ class SteadyParts:
     ) -> Part:
         """The part of one pool, which is asked the requests `own`; it notes when they leave."""
         option = self._options[index]
-        curve = self._curve(index)
         utilisation = load / option.capacity_per_s
-        offered = np.asarray(utilisation * self._busy, dtype=np.float64)
-        waits_s = _fluid_waits(offered - 1.0) * self._stretch_s
-        then = self._stretch[own]
-        level = np.minimum(offered, _LEVELS[-1])[then]
-        ttft = np.interp(level, _LEVELS, curve.ttft_s) * _share_of_mean(self._input[own])
-        ttft += waits_s[then]
-        tpot = np.interp(level, _LEVELS, curve.tpot_s)
         card = self._supplies[option.gpu].card
         output = self._output[own, option.model]
-        times: dict[str, Floats] = {
-            "ttft": ttft,
-            "tpot": tpot,
-            "e2e": ttft + tpot * (output - 1.0),
-            "queue": waits_s[then] + 0.1 * (ttft - waits_s[then]),
-        }
+        times = self._times(index, utilisation, own, output)
         answered: slice | Bools = slice(None)
         if left_s is not None:
             times = after(left_s[:, own], times, streams=mine.streams)
@@ -157,6 +144,23 @@ class SteadyParts:
             utilisation=utilisation * self._peak_of_mean,
             unstable=utilisation * self._peak_of_mean >= 1.0,
         )
+
+    def _times(self, index: int, utilisation: float, own: Ints, output: Ints) -> dict[str, Floats]:
+        """Seconds by name of the requests `own` [n] with so many output tokens [n]."""
+        curve = self._curve(index)
+        offered = np.asarray(utilisation * self._busy, dtype=np.float64)
+        waits_s = _fluid_waits(offered - 1.0) * self._stretch_s
+        then = self._stretch[own]
+        level = np.minimum(offered, _LEVELS[-1])[then]
+        ttft = np.interp(level, _LEVELS, curve.ttft_s) * _share_of_mean(self._input[own])
+        ttft += waits_s[then]
+        tpot = np.interp(level, _LEVELS, curve.tpot_s)
+        return {
+            "ttft": ttft,
+            "tpot": tpot,
+            "e2e": ttft + tpot * (output - 1.0),
+            "queue": waits_s[then] + 0.1 * (ttft - waits_s[then]),
+        }
 
     def _curve(self, index: int) -> _Curve:
         if index not in self._curves:
