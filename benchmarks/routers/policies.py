@@ -128,7 +128,9 @@ def _best(
     for weights in (np.ones((len(rows), 1)), *drawn.blocks()):
         shares = (weights / weights.sum(axis=0)).T
         means, costs = shares @ given, shares @ paid
-        found.append([np.where(costs <= limit, means, 0.0).max(axis=1) for limit in limits])
+        found.append(
+            [np.where(costs <= limit * (1.0 + 1e-9), means, 0.0).max(axis=1) for limit in limits]
+        )
     return np.concatenate(found, axis=1).T
 
 
