@@ -80,7 +80,9 @@ def _prices(quality: Floats, thousands: Floats, counts: Ints) -> Floats:
     rows, models = quality.shape
     prices = best = np.zeros(models)
     least = rows + 1
-    worth = quality.copy()
+    # A column a model, which is read as a whole.
+    quality, thousands = np.asfortranarray(quality), np.asfortranarray(thousands)
+    worth = quality.copy(order="F")
     for _ in range(_ROUNDS):
         taken = np.bincount(worth.argmax(axis=1), minlength=models)
         off = int(np.abs(taken - counts).sum())
@@ -90,7 +92,7 @@ def _prices(quality: Floats, thousands: Floats, counts: Ints) -> Floats:
             break
         before = prices.copy()
         for model in range(models):
-            rest = np.delete(worth, model, axis=1).max(axis=1)
+            rest = _best_of_others(worth, model)
             worst = (quality[:, model] - rest) / thousands[:, model]
             if np.count_nonzero(worst > prices[model]) <= counts[model]:
                 continue
@@ -101,13 +103,22 @@ def _prices(quality: Floats, thousands: Floats, counts: Ints) -> Floats:
     return best
 
 
+def _best_of_others(worth: Floats, model: int) -> Floats:
+    """What the best other model is worth on each query [M]; nothing beats a model alone."""
+    rest = np.full(len(worth), -np.inf)
+    for other in range(worth.shape[1]):
+        if other != model:
+            np.maximum(rest, worth[:, other], out=rest)
+    return rest
+
+
 def _between(values: Floats, count: int) -> float:
     """A number that `count` of the values exceed, or as near to that as equal ones allow."""
-    ordered = np.sort(values)[::-1]
-    at = ordered[count - 1]
-    above = int(np.searchsorted(-ordered, -at, side="left"))
-    up_to = int(np.searchsorted(-ordered, -at, side="right"))
-    taken = above if count - above < up_to - count and above > 0 else up_to
-    if taken == len(ordered):
-        return float(ordered[-1]) - 1.0
-    return float(0.5 * (ordered[taken - 1] + ordered[taken]))
+    place = len(values) - count
+    at = np.partition(values, place)[place]
+    above, up_to = np.count_nonzero(values > at), np.count_nonzero(values >= at)
+    if count - above < up_to - count and above > 0:
+        return float(0.5 * (at + values[values > at].min()))
+    if up_to == len(values):
+        return float(at) - 1.0
+    return float(0.5 * (values[values < at].max() + at))
