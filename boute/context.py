@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,21 @@ from boute.errors import InfeasibleError, InputError, SpecError
 from boute.performance.measured import MeasuredEntry, ReplicaKey, load_measured
 from boute.performance.memory import WEIGHT_BYTES
 from boute.plan.migration import running_pools
+from boute.plan.model import Routing
 from boute.plan.store import load_plan
 from boute.profiles.catalog import load_model
 from boute.profiles.gpu import GpuCard
 from boute.profiles.model import ModelCard
-from boute.routing.chosen import judged_rows
+from boute.routing.chosen import evidence_of, judged_rows
+from boute.routing.expected import Interval, expected_quality
+from boute.routing.policies.evidence import Evidence
+from boute.routing.policies.of import policy_of
+from boute.routing.policies.policy import Policy
 from boute.routing.table import QualityTable, load_quality_table
 from boute.spec.load import gpu_card, resolve, spec_hash
 from boute.spec.model import GpuSupply, ModelChoice, RunningPool, Spec
 from boute.spec.prices import gpu_price
-from boute.workload.arrays import Floats, Trace, Workload
+from boute.workload.arrays import Floats, Ints, Trace, Workload
 from boute.workload.pairing import longest_possible, pair
 from boute.workload.source import load_trace
 from boute.workload.thinning import thin
@@ -69,7 +75,9 @@ class Context:
 
     `family` [K] is in cost order, and so are the columns of `quality` [M, K] and
     `workload.output_tokens`; `score` [M] is held out, row by row. `trace` is what `workload` was
-    paired from. `max_model_len` is the longest request in tokens unless the spec sets it.
+    paired from. `evidence` is what the spec's policy knows of the table's rows, which
+    `workload.row` counts; of a resample `drawn` [M] are the rows that `quality` and `score` hold.
+    `max_model_len` is the longest request in tokens unless the spec sets it.
     `measured` are the entries of all files of measured step times. Where the spec names the plan
     that runs, `spec.current` here holds its pools: a plan of the study needs no other file of one.
     """
@@ -84,18 +92,49 @@ class Context:
     table: QualityTable
     quality: Floats
     score: Floats
+    evidence: Evidence
     max_model_len: int
     measured: tuple[MeasuredEntry, ...] = ()
+    drawn: Ints | None = None
 
     @property
     def current(self) -> list[RunningPool] | None:
         """What runs now, if that is known."""
         return self.spec.current if isinstance(self.spec.current, list) else None
 
+    @cached_property
+    def policy(self) -> Policy:
+        """The spec's policy on the rows of the table."""
+        return policy_of(self.spec.quality.policy, self.evidence)
+
     @property
     def model_names(self) -> tuple[str, ...]:
         """Names of the family in cost order."""
         return tuple(member.name for member in self.family)
+
+    def answers(self, routing: Routing) -> Ints:
+        """Whose answer each row of the table is given under a routing, a place in the family [M].
+
+        Raise InputError for a routing of another policy than the spec's.
+        """
+        if routing.policy != self.spec.quality.policy:
+            raise InputError(
+                f"is {routing.policy}, and quality.policy of its spec {self.spec.quality.policy}",
+                where="routing.policy",
+                mend="plan again, or make both one",
+            )
+        return self.policy.answers(routing.setting)
+
+    def shares(self, routing: Routing) -> Floats:
+        """The share of the table's rows that each model answers [K]."""
+        answers = self.answers(routing)
+        return np.asarray(np.bincount(answers, minlength=len(self.family)) / len(answers))
+
+    def expected(self, routing: Routing, confidence: float = 0.95) -> Interval:
+        """Mean quality under a routing over the rows that `quality` holds, with its interval."""
+        answers = self.answers(routing)
+        drawn = answers if self.drawn is None else answers[self.drawn]
+        return expected_quality(self.quality, drawn, confidence)
 
     def member(self, name: str) -> FamilyMember:
         """A member of the family by name; raise KeyError."""
@@ -127,6 +166,7 @@ def _prepare(spec: Spec, folder: Path) -> Context:
     trace = load_trace(spec.workload, folder, seed)
     table = load_quality_table(spec.quality, [member.choice for member in family], folder)
     table, score = judged_rows(table, spec.quality.router, folder, seed)
+    evidence = evidence_of(table, score, spec.quality, folder, seed)
     windows, thinning = thin(trace, spec.workload.thin_to, seed)
     workload = pair(
         windows,
@@ -148,6 +188,7 @@ def _prepare(spec: Spec, folder: Path) -> Context:
         table=table,
         quality=table.quality,
         score=score,
+        evidence=evidence,
         max_model_len=_max_model_len(spec, _longest(spec, trace, workload, table)),
         measured=_measured(spec, folder, family),
     )

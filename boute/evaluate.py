@@ -23,6 +23,7 @@ from boute.running import (
     build_pool_replica,
     offered_load,
     pool_ready,
+    pool_times,
     utilisation,
     with_request_time,
     within_limits,
@@ -108,15 +109,15 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
     events: list[dict[str, Any]] = []
     notes: dict[str, str] = {}
     process = 0
-    pools = zip(found.loads, found.run.members, strict=True)
-    for pool, mine in pools:
+    pools = zip(found.loads, found.run.runs, found.run.members, strict=True)
+    for pool, run, mine in pools:
         trace = chrome_trace(
             pool.name,
             pool.replica,
             pool.replicas,
-            workload.arrival_s[mine],
+            run.arrival_s,
             workload.input_tokens[mine],
-            found.output[mine],
+            workload.output_tokens[mine, pool.model],
             context.spec.workload.seed + 1,  # the seed that simulate_fleet gives the pool
             ready_s=pool.ready_s,
             first_process=process,
@@ -129,9 +130,10 @@ def write_chrome_trace(decision: Decision, context: Context, path: Path) -> None
 
 
 def _pool_outcomes(found: Simulated) -> list[PoolOutcome]:
-    run, output = found.run, found.output
+    run, workload = found.run, found.workload
     of_pools = zip(
         found.decision.pools,
+        found.loads,
         run.runs,
         run.members,
         found.utilisations,
@@ -140,20 +142,21 @@ def _pool_outcomes(found: Simulated) -> list[PoolOutcome]:
         strict=True,
     )
     outcomes = []
-    for pool, pool_run, mine, load, energy_j, verdict in of_pools:
-        served = mine[found.served[mine]]
+    for pool, load, pool_run, mine, offered, energy_j, verdict in of_pools:
+        served, output = ~pool_run.failed, workload.output_tokens[mine, load.model]
+        times = pool_times(pool_run, load, output)
         outcomes.append(
             PoolOutcome(
                 pool=pool.name,
                 model=pool.model,
                 gpu=pool.gpu,
                 requests=len(mine),
-                utilisation=load,
+                utilisation=offered,
                 kv_peak=pool_run.kv_peak,
                 preemptions=pool_run.preemptions,
-                ttft=_latency(run.ttft_s[served]),
-                tpot=_latency(run.tpot_s[served[output[served] > 1]]),
-                e2e=_latency(run.e2e_s[served]),
+                ttft=_latency(times["ttft"][served]),
+                tpot=_latency(times["tpot"][served & (output > 1)]),
+                e2e=_latency(times["e2e"][served]),
                 energy_j=energy_j,
                 verdict=verdict,
                 ready=pool_ready(pool, found.context),

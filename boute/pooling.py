@@ -31,14 +31,13 @@ _T_95: Final = {6: 2.447}[STRATA]
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """The counted requests of all windows, n of them; `window` [n] and `pool` [n] are indices.
+    """The counted requests of all windows, n of them; `window` [n] are indices.
 
     `latency_s` are by name, [n] each; `streamed` [n] have a time per output token. `runs` are those
     of the pools, window by window.
     """
 
     window: Ints
-    pool: Ints
     output: Ints
     served: NDArray[np.bool_]
     met: NDArray[np.bool_]

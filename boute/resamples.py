@@ -51,6 +51,7 @@ def resampled(context: Context, number: int) -> Context:
         workload=_within(replace(workload, row=rows[workload.row]), context.max_model_len),
         quality=context.quality[rows],
         score=context.score[rows],
+        drawn=rows,
     )
 
 

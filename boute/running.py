@@ -5,7 +5,7 @@ What the evaluation of a whole workload and that of windows have in common.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -20,20 +20,31 @@ from boute.performance.replica import Replica
 from boute.performance.steady import capacity
 from boute.plan.decision import Decision
 from boute.plan.model import Pool
-from boute.routing.thresholds import route
-from boute.simulation.fleet import FleetRun, PoolLoad, choose_pools, simulate_fleet
+from boute.routing.policies.cascade import ladder
+from boute.routing.policies.policy import Bools
+from boute.simulation.cascade import simulate_cascade, stage_pools
+from boute.simulation.fleet import (
+    FleetRun,
+    PoolLoad,
+    choose_pools,
+    simulate_fleet,
+    with_request_time,
+)
+from boute.simulation.pool import PoolRun
 from boute.simulation.verdict import pool_utilisation
 from boute.startup.shipped import replica_ready
-from boute.workload.arrays import Ints, Workload
+from boute.workload.arrays import Floats, Ints, Workload
 
 __all__ = [
     "PERCENTILES",
     "WORSE",
+    "Routed",
     "build_pool_replica",
     "offered_load",
     "offered_loads",
     "pool_loads",
     "pool_ready",
+    "pool_times",
     "price_per_hour",
     "routed",
     "simulate",
@@ -60,32 +71,68 @@ def pool_loads(decision: Decision, context: Context) -> list[PoolLoad]:
     ]
 
 
-def routed(decision: Decision, workload: Workload) -> tuple[Ints, Ints]:
-    """Of each request the index of its model and its output tokens, [N] both."""
-    assigned = route(workload.score, decision.routing.thresholds)
-    output: Ints = workload.output_tokens[np.arange(len(workload)), assigned]
-    return assigned, output
+@dataclass(frozen=True, eq=False)
+class Routed:
+    """Whose answer each request is given, an index [N], and that answer's output tokens [N].
+
+    Of a cascade also who is `asked` [N, K], and the one model whose answers are not checked.
+    """
+
+    answers: Ints
+    output: Ints
+    asked: Bools | None = None
+    streams: int = 0
+
+    def part(self, chosen: slice) -> Routed:
+        """That of some of the requests."""
+        asked = None if self.asked is None else self.asked[chosen]
+        return Routed(self.answers[chosen], self.output[chosen], asked, self.streams)
 
 
-def simulate(
-    loads: list[PoolLoad], workload: Workload, assigned: Ints, output: Ints, seed: int
-) -> FleetRun:
+def routed(decision: Decision, workload: Workload, context: Context) -> Routed:
+    """What the routing of a decision does with each request; the context is the workload's."""
+    routing = decision.routing
+    answers = context.answers(routing)[workload.row]
+    output: Ints = workload.output_tokens[np.arange(len(workload)), answers]
+    if routing.policy != "cascade":
+        return Routed(answers, output)
+    asked = context.policy.asked(routing.setting)[workload.row]
+    return Routed(answers, output, asked, ladder(routing.setting)[-1])
+
+
+def simulate(loads: list[PoolLoad], workload: Workload, found: Routed, seed: int) -> FleetRun:
     """Run the requests; times are with what is paid around an engine, those of pools without."""
+    if found.asked is not None:
+        return simulate_cascade(
+            loads,
+            arrival_s=workload.arrival_s,
+            input_tokens=workload.input_tokens,
+            output_tokens=workload.output_tokens,
+            asked=found.asked,
+            streams=found.streams,
+            seed=seed,
+        )
     run = simulate_fleet(
         loads,
         arrival_s=workload.arrival_s,
         input_tokens=workload.input_tokens,
-        output_tokens=output,
-        model=assigned,
+        output_tokens=found.output,
+        model=found.answers,
         seed=seed,
     )
     return with_request_time(run, loads)
 
 
-def with_request_time(run: FleetRun, loads: list[PoolLoad]) -> FleetRun:
-    """The run with what a request pays around its engine; the pools' runs keep engine time."""
-    around_s = np.array([load.replica.request_s for load in loads])[run.pool]
-    return replace(run, ttft_s=run.ttft_s + around_s, e2e_s=run.e2e_s + around_s)
+def pool_times(run: PoolRun, load: PoolLoad, output: Ints) -> dict[str, Floats]:
+    """TTFT, TPOT and E2E in seconds of all requests that a pool was asked, `output` [n] tokens.
+
+    From when they reached it, with what is paid around its engine.
+    """
+    e2e_s = run.finish_s - run.arrival_s
+    with np.errstate(invalid="ignore"):
+        tpot_s = np.where(run.failed, np.inf, (e2e_s - run.ttft_s) / np.maximum(output - 1, 1))
+    around_s = load.replica.request_s
+    return {"ttft": run.ttft_s + around_s, "tpot": tpot_s, "e2e": e2e_s + around_s}
 
 
 def offered_load(decision: Decision, workload: Workload, context: Context) -> float:
@@ -94,29 +141,31 @@ def offered_load(decision: Decision, workload: Workload, context: Context) -> fl
     From 1 on the plan is unstable, whatever else it does.
     """
     loads = pool_loads(decision, context)
-    assigned, output = routed(decision, workload)
-    return max(offered_loads(loads, workload, assigned, output, context))
+    return max(offered_loads(loads, workload, routed(decision, workload, context), context))
 
 
 def offered_loads(
-    loads: list[PoolLoad], workload: Workload, assigned: Ints, output: Ints, context: Context
+    loads: list[PoolLoad], workload: Workload, found: Routed, context: Context
 ) -> list[float]:
     """Utilisation of each pool."""
-    pool = choose_pools(loads, assigned, context.spec.workload.seed)
-    return [
-        utilisation(load, np.flatnonzero(pool == place), output, workload)
-        for place, load in enumerate(loads)
-    ]
+    seed = context.spec.workload.seed
+    if found.asked is not None:
+        chosen = stage_pools(loads, found.asked, seed)
+        mine = [np.flatnonzero(chosen[:, load.model] == i) for i, load in enumerate(loads)]
+    else:
+        pool = choose_pools(loads, found.answers, seed)
+        mine = [np.flatnonzero(pool == place) for place in range(len(loads))]
+    return [utilisation(load, own, workload) for load, own in zip(loads, mine, strict=True)]
 
 
-def utilisation(load: PoolLoad, mine: Ints, output: Ints, workload: Workload) -> float:
+def utilisation(load: PoolLoad, mine: Ints, workload: Workload) -> float:
     """Of a pool that takes the requests `mine`, whose mix of lengths says what it carries.
 
     At the rate of the busiest window where the workload is thinned.
     """
     if len(mine) == 0:
         return 0.0
-    lengths = lengths_of(workload.input_tokens[mine], output[mine])
+    lengths = lengths_of(workload.input_tokens[mine], workload.output_tokens[mine, load.model])
     carries = load.replicas * capacity(load.replica, lengths)
     duration_s = workload.duration_s
     if workload.thinning is not None:

@@ -17,7 +17,7 @@ from boute.metrics import LATENCIES, METRICS, MIGRATION
 from boute.migration import Migration
 from boute.outcome import Verdict
 from boute.plan.decision import Decision
-from boute.routing.expected import Interval, expected_quality
+from boute.routing.expected import Interval
 from boute.running import (
     WORSE,
     pool_loads,
@@ -112,8 +112,7 @@ class Simulated:
     @cached_property
     def quality(self) -> Interval:
         """Over the rows of the table under the routing, with its 95% interval."""
-        context = self.context
-        return expected_quality(context.quality, context.score, self.decision.routing.thresholds)
+        return self.context.expected(self.decision.routing)
 
     @cached_property
     def price_per_hour(self) -> float:
@@ -124,7 +123,7 @@ class Simulated:
     def utilisations(self) -> list[float]:
         """Of each pool what it is offered over what it can carry."""
         return [
-            utilisation(load, mine, self.output, self.workload)
+            utilisation(load, mine, self.workload)
             for load, mine in zip(self.loads, self.run.members, strict=True)
         ]
 
@@ -163,9 +162,9 @@ def simulated(
     """
     if loads is None:
         loads = pool_loads(decision, context)
-    assigned, output = routed(decision, workload)
-    run = simulate(loads, workload, assigned, output, context.spec.workload.seed)
-    return Simulated(decision, workload, context, loads, output, run)
+    found = routed(decision, workload, context)
+    run = simulate(loads, workload, found, context.spec.workload.seed)
+    return Simulated(decision, workload, context, loads, found.output, run)
 
 
 def _statistic(values: Floats, name: str) -> float:

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from boute.context import Context
 from boute.migration import Migration
-from boute.outcome import Outcome, PoolOutcome, Verdict
+from boute.outcome import Latency, Outcome, PoolOutcome, Verdict
 from boute.plan.decision import Decision
 from boute.pooling import Counted, Ranked, errors, rates, shares
-from boute.routing.expected import expected_quality
 from boute.running import (
     WORSE,
+    Routed,
     offered_loads,
     pool_loads,
     pool_ready,
+    pool_times,
     price_per_hour,
     routed,
     simulate,
@@ -31,7 +32,7 @@ from boute.running import (
 from boute.simulation.fleet import FleetRun, PoolLoad
 from boute.simulation.pool import PoolRun
 from boute.simulation.verdict import judge_pool
-from boute.workload.arrays import Ints, Workload
+from boute.workload.arrays import Floats, Ints, Workload
 from boute.workload.windows import Thinning
 
 __all__ = ["evaluate_windows", "window_curves"]
@@ -48,10 +49,11 @@ def evaluate_windows(
 ) -> Outcome:
     """What a fleet does with the trace that a thinned workload stands for."""
     loads = pool_loads(decision, context)
-    assigned, output = routed(decision, workload)
-    counted = _run(loads, workload, thinning, assigned, output, context)
-    offered = offered_loads(loads, workload, assigned, output, context)
-    pools = _pool_outcomes(decision, loads, counted, offered, thinning, context)
+    found = routed(decision, workload, context)
+    runs = _run(loads, workload, thinning, found, context)
+    counted = _counted(runs, thinning, found.output, context)
+    offered = offered_loads(loads, workload, found, context)
+    pools = _pool_outcomes(decision, loads, runs, offered, workload, context)
     price = price_per_hour(decision, context)
     ranked = {
         name: Ranked(values[has], counted.window[has])
@@ -60,7 +62,7 @@ def evaluate_windows(
     }
     others = rates(counted, thinning, loads, price)
     weights = thinning.weights()
-    quality = expected_quality(context.quality, context.score, decision.routing.thresholds)
+    quality = context.expected(decision.routing)
     return Outcome(
         requests=thinning.requests,
         failed=round(float(weights[counted.window[~counted.served]].sum())),
@@ -91,31 +93,36 @@ def window_curves(
 ) -> dict[str, tuple[float, ...]]:
     """TTFT, TPOT and E2E in seconds at the quantiles, over the requests that have each."""
     loads = pool_loads(decision, context)
-    counted = _run(loads, workload, thinning, *routed(decision, workload), context)
+    found = routed(decision, workload, context)
+    runs = _run(loads, workload, thinning, found, context)
+    counted = _counted(runs, thinning, found.output, context)
     weights = thinning.weights()
-    found = {}
+    curves = {}
     for name in ("ttft", "tpot", "e2e"):
         has = counted.having(name)
         ranked = Ranked(counted.latency_s[name][has], counted.window[has])
-        found[name] = tuple(ranked.quantiles(weights, quantiles)) if has.any() else ()
-    return found
+        curves[name] = tuple(ranked.quantiles(weights, quantiles)) if has.any() else ()
+    return curves
 
 
 def _run(
     loads: list[PoolLoad],
     workload: Workload,
     thinning: Thinning,
-    assigned: Ints,
-    output: Ints,
+    found: Routed,
     context: Context,
-) -> Counted:
+) -> list[FleetRun]:
+    """The run of each window."""
     runs: list[FleetRun] = []
     for index, window in enumerate(thinning.windows):
         part = slice(window.first, window.last)
         seed = context.spec.workload.seed + index * _SEEDS
         alone = workload.stretch(part, window.starts_s, window.duration_s)
-        runs.append(simulate(loads, alone, assigned[part], output[part], seed))
+        runs.append(simulate(loads, alone, found.part(part), seed))
+    return runs
 
+
+def _counted(runs: list[FleetRun], thinning: Thinning, output: Ints, context: Context) -> Counted:
     def counted(values: Callable[[FleetRun], NDArray[Any]]) -> NDArray[Any]:
         return np.concatenate(
             [
@@ -128,7 +135,6 @@ def _run(
     places = np.concatenate([np.arange(w.counted, w.uncounted) for w in thinning.windows])
     return Counted(
         window=np.repeat(np.arange(len(sizes)), sizes),
-        pool=counted(lambda run: run.pool),
         output=output[places],
         served=~counted(lambda run: run.failed),
         met=counted(lambda run: within_limits(run, context)),
@@ -145,29 +151,26 @@ def _run(
 def _pool_outcomes(
     decision: Decision,
     loads: list[PoolLoad],
-    counted: Counted,
+    fleet: list[FleetRun],
     offered: list[float],
-    thinning: Thinning,
+    workload: Workload,
     context: Context,
 ) -> list[PoolOutcome]:
+    thinning = workload.thinning
+    assert thinning is not None
     weights = thinning.weights()
     stands_for = shares(thinning, weights)
     found = []
     for place, (pool, load) in enumerate(zip(decision.pools, loads, strict=True)):
-        runs = [run[place] for run in counted.runs]
-        mine = counted.pool == place
-        latency = {}
-        for name in ("ttft", "tpot", "e2e"):
-            has = mine & counted.having(name)
-            ranked = Ranked(counted.latency_s[name][has], counted.window[has])
-            latency[name] = ranked.latency(weights)
+        runs = [run.runs[place] for run in fleet]
+        latency, stood_for = _pool_latencies(place, load, fleet, workload, thinning)
         idle_j = pool.replicas * load.replica.idle_w * thinning.duration_s
         found.append(
             PoolOutcome(
                 pool=pool.name,
                 model=pool.model,
                 gpu=pool.gpu,
-                requests=round(float(weights[counted.window[mine]].sum())),
+                requests=stood_for,
                 utilisation=offered[place],
                 kv_peak=max(run.kv_peak for run in runs),
                 preemptions=round(float(stands_for @ [run.preemptions for run in runs])),
@@ -178,6 +181,30 @@ def _pool_outcomes(
             )
         )
     return found
+
+
+def _pool_latencies(
+    place: int, load: PoolLoad, fleet: list[FleetRun], workload: Workload, thinning: Thinning
+) -> tuple[dict[str, Latency], int]:
+    """Latencies of the counted requests that a pool was asked, and how many they stand for."""
+    times: dict[str, list[Floats]] = {"ttft": [], "tpot": [], "e2e": []}
+    windows: dict[str, list[Ints]] = {name: [] for name in times}
+    weights, stood_for = thinning.weights(), 0.0
+    for number, (window, run) in enumerate(zip(thinning.windows, fleet, strict=True)):
+        mine = run.members[place] + window.first
+        output = workload.output_tokens[mine, load.model]
+        counts = (mine >= window.counted) & (mine < window.uncounted)
+        served = counts & ~run.runs[place].failed
+        stood_for += float(weights[number]) * int(counts.sum())
+        for name, values in pool_times(run.runs[place], load, output).items():
+            own = values[served & (output > 1) if name == "tpot" else served]
+            times[name].append(own)
+            windows[name].append(np.full(len(own), number))
+    found = {
+        name: Ranked(np.concatenate(times[name]), np.concatenate(windows[name])).latency(weights)
+        for name in times
+    }
+    return found, round(stood_for)
 
 
 def _verdict(runs: list[PoolRun], replicas: int, thinning: Thinning, utilisation: float) -> Verdict:

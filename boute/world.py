@@ -10,10 +10,9 @@ from boute.context import Context, prepare
 from boute.errors import InputError, nearest
 from boute.plan.decision import Decision
 from boute.plan.model import Plan
-from boute.routing.thresholds import route
 from boute.spec.model import Spec, WorkloadSource
 from boute.workload.arrays import Workload
-from boute.workload.pairing import pair_routed
+from boute.workload.pairing import pair, pair_routed
 from boute.workload.source import load_trace
 
 __all__ = ["changed_spec", "context_of", "whole_workload", "with_workload"]
@@ -38,18 +37,28 @@ def whole_workload(context: Context, decision: Decision) -> Workload:
     """Every request of a trace that was thinned, for this decision only; else what there is.
 
     A day of requests by a family of models would fill the memory, so the output tokens are those
-    of the model that the decision routes to, the same in all columns.
+    of the model that the decision routes to, the same in all columns. A cascade asks several, and
+    has them all.
     """
     if context.workload.thinning is None:
         return context.workload
     source = context.spec.workload
     trace = load_trace(source, context.folder, source.seed)
+    if decision.routing.policy == "cascade":
+        return pair(
+            trace,
+            context.model_names,
+            context.score,
+            context.table.output_tokens,
+            output_length=context.spec.quality.output_length,
+            seed=source.seed,
+        )
     return pair_routed(
         trace,
         context.model_names,
         context.score,
         context.table.output_tokens,
-        route(context.score, decision.routing.thresholds),
+        context.answers(decision.routing),
         output_length=context.spec.quality.output_length,
         seed=source.seed,
     )

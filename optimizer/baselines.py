@@ -22,7 +22,6 @@ from boute.optimizer.placement.place import cheapest_placement, fastest_placemen
 from boute.optimizer.problem import Problem
 from boute.plan.decision import Decision
 from boute.plan.model import Routing
-from boute.routing.thresholds import realised_fractions
 from boute.workload.arrays import Floats
 
 __all__ = [
@@ -61,7 +60,7 @@ def single_gpu_plans(problem: Problem) -> Iterator[Decision]:
     encoding = problem.encoding
     routings = grid_routings(problem)
     for gpu, routing in product(range(encoding.gpus), routings):
-        fractions = realised_fractions(problem.context.score, routing.thresholds)
+        fractions = problem.context.shares(routing)
         for headroom, haste in product(_HEADROOMS, _HASTES):
             point = encoding.join(fractions, encoding.alone(gpu), headroom, haste)
             found = problem.decode(point)
@@ -80,11 +79,11 @@ def sequential_plans(problem: Problem) -> Iterator[Decision]:
     routings = grid_routings(problem)
     quality = [problem.estimator.quality_of(routing)[0] for routing in routings]
     weight = np.array([member.bytes_per_token for member in problem.context.family])
-    general = np.array([np.array(routing.fractions) @ weight for routing in routings])
+    general = np.array([np.array(routing.asked) @ weight for routing in routings])
     kept = nondominated(np.column_stack([-np.array(quality), general]))
     for routing, keep in zip(routings, kept, strict=True):
         if keep:
-            for placement in best_placements(problem, np.array(routing.fractions)):
+            for placement in best_placements(problem, np.array(routing.asked)):
                 yield assemble(problem.context, routing, placement)
 
 
@@ -93,19 +92,19 @@ def grid_routings(problem: Problem) -> list[Routing]:
     models = problem.encoding.models
     steps = next(n for n in (20, 10, 5, 2, 1) if n == 1 or _fits(models, n))
     found = map(problem.decoder.routing_for, compositions(models, steps))
-    return list({tuple(routing.thresholds): routing for routing in found}.values())
+    return list({routing.setting: routing for routing in found}.values())
 
 
 def _fits(models: int, steps: int) -> bool:
     return count_compositions(models, steps) <= _ROUTINGS
 
 
-def best_placements(problem: Problem, fractions: Floats) -> Iterator[Placement]:
+def best_placements(problem: Problem, asked: Floats) -> Iterator[Placement]:
     """The cheapest placements at some levels of fullness, and the fastest within some budgets."""
     whole = sum(s.count * s.price_per_hour for s in problem.context.supplies)
     budget = min(problem.context.spec.targets.budget_per_hour or whole, whole)
-    cheap = (cheapest_placement(problem, fractions, level) for level in LEVELS)
-    fast = (fastest_placement(problem, fractions, share * budget) for share in _SHARES_OF_BUDGET)
+    cheap = (cheapest_placement(problem, asked, level) for level in LEVELS)
+    fast = (fastest_placement(problem, asked, share * budget) for share in _SHARES_OF_BUDGET)
     for placement in (*cheap, *fast):
         if placement is not None and _is_affordable(problem, placement):
             yield placement

@@ -104,7 +104,7 @@ class Bilevel:
             routing = problem.decoder.routing_for(np.array(shares) / 100.0)
             plans = [
                 assemble(problem.context, routing, placement)
-                for placement in best_placements(problem, np.array(routing.fractions))
+                for placement in best_placements(problem, np.array(routing.asked))
             ]
             self._inner[shares] = [
                 (plan, *problem.promised(problem.estimator.estimate(plan))) for plan in plans

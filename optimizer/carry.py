@@ -1,8 +1,8 @@
 """Decisions of an earlier world in the world of today: as they are, and placed again for its load.
 
-The routing stays: its thresholds where the scores are the same, else the share of the queries that
-each model takes. A share of a model that is gone goes to the next dearer one that is left. Replicas
-stay as far as there are such options and room for them.
+The routing stays: its thresholds or prices where the scores are the same, else the share of the
+queries that each model takes. A share of a model that is gone goes to the next dearer one that is
+left. Replicas stay as far as there are such options and room for them.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ class Carrier:
 
     def _routing(self, old: Routing) -> Routing:
         decoder = self._problem.decoder
-        if not self._same_scores:
+        if not self._same_scores or old.policy != self._context.spec.quality.policy:
             return decoder.routing_for(self._shares(old))
-        return decoder.routing_at(np.array(old.thresholds, dtype=np.float64))
+        return decoder.routing_at(np.array(old.setting, dtype=np.float64))
 
     def _shares(self, old: Routing) -> Floats:
         names = self._context.model_names
@@ -98,7 +98,7 @@ class Carrier:
     def _room_for(self, decision: Decision, routing: Routing) -> tuple[dict[Option, int], bool]:
         """Replicas that there is room for, the largest first, and whether those are all."""
         inventory = Inventory(self._context.supplies)
-        served = {name for name, share in zip(routing.models, routing.fractions, strict=True)
+        served = {name for name, share in zip(routing.models, routing.asked, strict=True)
                   if share}  # fmt: skip
         placed: dict[Option, int] = {}
         whole = True
@@ -119,7 +119,7 @@ class Carrier:
     def _assembled(self, routing: Routing, placement: Placement) -> Decision | None:
         """The decision, unless a model has no replica left or the budget is exceeded."""
         models = {option.model for option in placement}
-        if any(share and place not in models for place, share in enumerate(routing.fractions)):
+        if any(share and place not in models for place, share in enumerate(routing.asked)):
             return None
         budget = self._context.spec.targets.budget_per_hour
         if budget is not None and price_per_hour(placement) > budget * (1.0 + 1e-9):
@@ -140,21 +140,21 @@ class Carrier:
 
     def _cheapest(self, routing: Routing, placement: Placement) -> list[Decision]:
         found = []
-        fractions = np.array(routing.fractions)
-        for fullness in (FULLEST, self._fullness(fractions, placement)):
-            cheapest = cheapest_placement(self._problem, fractions, fullness)
+        asked = np.array(routing.asked)
+        for fullness in (FULLEST, self._fullness(asked, placement)):
+            cheapest = cheapest_placement(self._problem, asked, fullness)
             decision = cheapest and self._assembled(routing, cheapest)
             if decision:
                 found.append(decision)
         return found
 
-    def _fullness(self, fractions: Floats, placement: Placement) -> float:
+    def _fullness(self, asked: Floats, placement: Placement) -> float:
         """Load over what the replicas carry within the targets, at the rate that they were for."""
-        carried = _carried(placement, len(fractions))
-        served = (fractions > 0.0) & (carried > 0.0)
+        carried = _carried(placement, len(asked))
+        served = (asked > 0.0) & (carried > 0.0)
         if not served.any():
             return FULLEST
-        load = fractions[served] * self._rates[-1]
+        load = asked[served] * self._rates[-1]
         return float(np.clip(np.mean(load / carried[served]), EMPTIEST, FULLEST))
 
 

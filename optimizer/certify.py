@@ -37,7 +37,11 @@ def certify(search: Search) -> Certificate:
     cheapest = min(
         trial.outcome.cost_per_hour for trial in search.trials if trial.feasible and trial.outcome
     )
-    bound = cost_bound(search.problem).whole
+    found = cost_bound(search.problem)
+    if found is None:
+        says.append("cost: no bound is known for this policy, only for thresholds")
+        return Certificate(tuple(says))
+    bound = found.whole
     if not 0.0 < bound < math.inf:
         says.append("cost: no bound is known, HiGHS found none within its time for this many GPUs")
         return Certificate(tuple(says))

@@ -21,7 +21,7 @@ from boute.optimizer.inventory import Inventory
 from boute.optimizer.options import ROUNDING, Option, OptionTable
 from boute.plan.decision import Decision
 from boute.plan.model import Routing
-from boute.routing.thresholds import ALL, NONE, thresholds_for
+from boute.routing.policies.of import as_planned
 from boute.workload.arrays import Floats
 
 __all__ = ["FULLEST", "Decoder", "Rejection"]
@@ -55,7 +55,10 @@ class Decoder:
     def __init__(self, context: Context, table: OptionTable) -> None:
         self._context = context
         self._table = table
-        self._scores = np.sort(context.workload.score)
+        self._policy = context.policy
+        # How many requests of the workload repeat each row of the table.
+        rows = len(context.evidence)
+        self._repeats = np.bincount(context.workload.row, minlength=rows).astype(np.float64)
         self._routings: dict[bytes, Routing] = {}
         self._budget = context.spec.targets.budget_per_hour
 
@@ -70,53 +73,56 @@ class Decoder:
                 break
         return answer
 
-    def load_fractions(self, thresholds: Floats) -> Floats:
-        """Share of the workload's requests that each model takes, [K], given thresholds [K - 1].
+    def load_fractions(self, setting: Floats) -> Floats:
+        """Share of the workload's requests that each model answers [K] under a setting.
 
         Not quite the share of the table's rows when the workload does not repeat each row equally.
         """
-        edges = np.searchsorted(self._scores, thresholds, side="right")
-        counts = np.diff(np.concatenate([[0], edges, [len(self._scores)]]))
-        return np.asarray(counts / len(self._scores), dtype=np.float64)
+        answers = self._policy.answers(setting)
+        models = len(self._context.family)
+        counts = np.bincount(answers, weights=self._repeats, minlength=models)
+        return np.asarray(counts / len(self._context.workload), dtype=np.float64)
 
     def routing_for(self, asked: Floats) -> Routing:
         """The routing nearest to fractions [K] of the queries; remembered, as they recur."""
         key = asked.tobytes()
         if key not in self._routings:
-            self._routings[key] = self.routing_at(thresholds_for(self._context.score, asked))
+            self._routings[key] = self.routing_at(self._policy.setting_for(asked))
         return self._routings[key]
 
-    def routing_at(self, thresholds: Floats) -> Routing:
-        """The routing at thresholds [K - 1], but that a model without requests takes no scores.
+    def routing_at(self, setting: Floats) -> Routing:
+        """The routing of a setting, but that a model without requests is not asked at all.
 
-        Rows of the table that no request of this workload repeats may lie between two thresholds.
-        Their model has no pool, so others have to answer when such a query comes.
+        Rows of the table that no request of this workload repeats may be a model's only ones. It
+        has no pool, so others have to answer when such a query comes.
         """
-        fractions = self.load_fractions(thresholds)
-        served = np.flatnonzero(fractions > 0.0)
-        closed = thresholds.copy()
-        for model in range(len(closed)):
-            if model >= served[-1]:
-                closed[model] = ALL
-            elif fractions[model] == 0.0:
-                closed[model] = closed[model - 1] if model > 0 else NONE
+        fractions = self.load_fractions(setting)
+        name = self._context.spec.quality.policy
+        loads = fractions if name != "cascade" else self._loads(setting)
         return Routing(
             models=list(self._context.model_names),
             fractions=fractions.tolist(),
-            thresholds=closed.tolist(),
+            policy=name,
+            loads=loads.tolist() if name == "cascade" else [],
+            **as_planned(name, self._policy.closed(setting, loads)),
         )
 
+    def _loads(self, setting: Floats) -> Floats:
+        """Share of the workload's requests that each model is asked [K]."""
+        asked = self._policy.asked(setting)
+        return np.asarray(self._repeats @ asked / len(self._context.workload), dtype=np.float64)
+
     def _attempt(self, routing: Routing, genes: Genes) -> Decision | Rejection:
-        placed = self._place(routing.fractions, genes)
+        placed = self._place(routing.asked, genes)
         if isinstance(placed, Rejection):
             return placed
         return self._within_budget(placed) or assemble(self._context, routing, placed)
 
-    def _place(self, fractions: Sequence[float], genes: Genes) -> Placement | Rejection:
+    def _place(self, asked: Sequence[float], genes: Genes) -> Placement | Rejection:
         inventory = Inventory(self._context.supplies)
         placed: dict[Option, int] = {}
-        for model in reversed(range(len(fractions))):
-            load = fractions[model] * self._context.workload.peak_rate_per_s
+        for model in reversed(range(len(asked))):
+            load = asked[model] * self._context.workload.peak_rate_per_s
             if load == 0.0:
                 continue
             found = self._place_model(model, load, genes, inventory)

@@ -1,7 +1,8 @@
 """The settings that a client may choose between: from the cheapest answers to the best.
 
 Queries move from the cheapest model to the next, hardest first, and on from there, so every step
-is a plan of the same pools with other thresholds. It is what `model: boute-0.8` chooses from.
+is a plan of the same pools with other thresholds or prices. It is what `model: boute-0.8` chooses
+from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from boute.context import Context
 from boute.plan.model import DialStep
 from boute.routing.expected import expected_quality
-from boute.routing.thresholds import thresholds_for
+from boute.routing.policies.of import as_planned
 
 __all__ = ["dial_steps"]
 
@@ -32,10 +33,11 @@ def dial_steps(context: Context, served: Collection[str]) -> list[DialStep]:
     places = [place for place, name in enumerate(names) if name in served]
     steps: list[DialStep] = []
     for fractions in _from_cheapest_to_dearest(places, len(names)):
-        thresholds = thresholds_for(context.score, fractions)
-        quality = expected_quality(context.quality, context.score, thresholds).mean
+        setting = context.policy.setting_for(fractions)
+        quality = expected_quality(context.quality, context.policy.answers(setting)).mean
         if not steps or quality > steps[-1].quality:
-            steps.append(DialStep(quality=quality, thresholds=thresholds.tolist()))
+            planned = as_planned(context.spec.quality.policy, setting)
+            steps.append(DialStep(quality=quality, **planned))
     return steps
 
 

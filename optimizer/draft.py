@@ -16,7 +16,6 @@ from boute.optimizer.options import Placed
 from boute.optimizer.problem import Problem
 from boute.plan.decision import Decision
 from boute.plan.model import Routing
-from boute.routing.thresholds import realised_fractions
 
 __all__ = ["Draft", "cuts_of", "decision_of_draft", "draft_of", "routing_of"]
 
@@ -39,8 +38,8 @@ def draft_of(decision: Decision, problem: Problem) -> Draft:
 
 
 def cuts_of(routing: Routing, problem: Problem) -> tuple[int, ...]:
-    """The cuts, to the percent, of the rows that each model takes."""
-    shares = realised_fractions(problem.context.score, routing.thresholds)
+    """The cuts, to the percent, of the rows that each model answers."""
+    shares = problem.context.shares(routing)
     return tuple(np.rint(np.cumsum(shares)[:-1] * SHARE_STEPS).astype(int).tolist())
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from boute.context import Context
 from boute.metrics import LATENCIES, latency_metric
 from boute.migration import Migration
-from boute.optimizer.fidelity.part import merged, sums_of
+from boute.optimizer.fidelity.part import Part, PartKey, merged, sums_of
 from boute.optimizer.fidelity.steady import SteadyParts
 from boute.optimizer.options import OptionTable
 from boute.optimizer.robustness import CONFIDENCE
 from boute.plan.decision import Decision
 from boute.plan.model import Routing
-from boute.routing.expected import Interval, expected_quality
+from boute.routing.expected import Interval
 from boute.workload.arrays import Floats
 
 __all__ = ["Estimate", "Estimator"]
@@ -52,11 +52,9 @@ class Estimator:
 
     def quality_of(self, routing: Routing, confidence: float = 0.95) -> Interval:
         """Expected quality under a routing with its interval: exact, not an estimate."""
-        key = tuple(routing.thresholds), confidence
+        key = routing.setting, confidence
         if key not in self._quality:
-            self._quality[key] = expected_quality(
-                self._context.quality, self._context.score, np.array(key[0]), confidence
-            )
+            self._quality[key] = self._context.expected(routing, confidence)
         return self._quality[key]
 
     def judged_quality(self, routing: Routing) -> float:
@@ -68,15 +66,16 @@ class Estimator:
     def estimate(self, decision: Decision) -> Estimate:
         """Estimate every metric of a decision whose pools are options of the table."""
         routing, source = decision.routing, self._parts
-        edges = [-np.inf, *routing.thresholds, np.inf]
-        parts = []
+        policy, is_cascade = self._context.policy, routing.policy == "cascade"
+        parts: list[Part] = []
         for index, name in enumerate(routing.models):
             pools = [pool for pool in decision.pools if pool.model == name]
-            scores = edges[index], edges[index + 1]
             placed = [(self._table.index[self._table.option(p)], p.replicas) for p in pools]
             weights = np.array([pool.weight for pool in pools])
             if pools:
-                parts.append(source.of_pools(scores, placed, weights, routing.fractions[index]))
+                key = PartKey(index, policy.part(routing.setting, index), tuple(placed))
+                before = parts[-1] if is_cascade and parts else None
+                parts.append(source.of_pools(key, weights, routing.asked[index], before))
         whole = merged(parts)
         price = sum(self._table.option(p).price_per_hour * p.replicas for p in decision.pools)
         rate_per_s = self._context.workload.rate_per_s

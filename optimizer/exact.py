@@ -128,7 +128,7 @@ def _routings(problem: Problem, steps: int) -> list[Routing]:
     """Distinct routings of the grid that keep the quality floor; if none does, the best one."""
     models = problem.encoding.models
     found = {
-        tuple(routing.thresholds): routing
+        routing.setting: routing
         for routing in map(problem.decoder.routing_for, compositions(models, steps))
     }
     quality = {key: problem.estimator.quality_of(found[key])[0] for key in found}
@@ -139,8 +139,8 @@ def _routings(problem: Problem, steps: int) -> list[Routing]:
 
 
 def _served(routing: Routing) -> tuple[int, ...]:
-    """Models that take queries."""
-    return tuple(model for model, share in enumerate(routing.fractions) if share > 0.0)
+    """Models that are asked anything."""
+    return tuple(model for model, share in enumerate(routing.asked) if share > 0.0)
 
 
 def _too_large(problem: Problem, steps: int, most: int) -> InputError:

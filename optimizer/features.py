@@ -41,7 +41,7 @@ class Features:
             held[model, gpu] += pool.gpus / self._context.supplies[gpu].count
             carried[model] += pool.replicas * self._table.option(pool).capacity_per_s
         fractions = np.array(decision.routing.fractions)
-        load = fractions * self._context.workload.peak_rate_per_s
+        load = np.array(decision.routing.asked) * self._context.workload.peak_rate_per_s
         fullness = np.divide(load, carried, out=np.zeros_like(load), where=carried > 0.0)
         return np.concatenate(
             [np.cumsum(fractions)[:-1], np.sqrt(held).ravel(), np.minimum(fullness, 1.0)]

@@ -2,7 +2,8 @@
 
 Quality and price are known. A request is never faster in company than alone on an idle replica:
 a step that does more takes no less, and sharing steps only adds some. So the simulated latencies of
-each request alone, on the fastest pool that may take it, bound each percentile from below.
+each request alone, on the fastest pool that may take it, bound each percentile from below. In a
+cascade the times alone of all models that a request is asked of add up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from boute.migration import Migration
 from boute.optimizer.options import Option
 from boute.optimizer.problem import Problem
 from boute.plan.decision import Decision
-from boute.routing.thresholds import route
+from boute.running import Routed, routed
 from boute.simulation.pool import simulate_pool
 from boute.statistics import statistic
 from boute.workload.arrays import Floats
@@ -63,7 +64,7 @@ class Ideal:
     def metrics(self, decision: Decision) -> dict[str, float]:
         """Objectives and limited latencies by name, each no worse than an evaluation's."""
         options = frozenset(self._problem.table.option(pool) for pool in decision.pools)
-        key = (tuple(decision.routing.thresholds), options)
+        key = (decision.routing.setting, options)
         if key not in self._fastest:
             self._fastest[key] = self._latencies(decision, options)
         return self._fastest[key] | self._others(decision)
@@ -87,13 +88,9 @@ class Ideal:
 
     def _latencies(self, decision: Decision, options: frozenset[Option]) -> dict[str, float]:
         workload = self._problem.context.workload
-        assigned = route(workload.score, decision.routing.thresholds)
-        times = _Times(*(np.full(len(workload), np.inf) for _ in _Times._fields))
-        for option in options:
-            mine = assigned == option.model
-            for best, alone in zip(times, self._times(option), strict=True):
-                best[mine] = np.minimum(best[mine], alone[mine])
-        streamed = workload.output_tokens[np.arange(len(workload)), assigned] > 1
+        found_routed = routed(decision, workload, self._problem.context)
+        times = self._together(found_routed, options)
+        streamed = found_routed.output > 1
         found = {}
         for metric in self._metrics:
             name, _, stat = metric.removesuffix("_s").partition("_")
@@ -103,6 +100,22 @@ class Ideal:
                 values = times.tpot[streamed] if name == "tpot" else getattr(times, name)
                 found[metric] = statistic(values, stat) * (1.0 - _DIGITS)
         return found
+
+    def _together(self, found: Routed, options: frozenset[Option]) -> _Times:
+        """Of each request the least times of its models one after the other."""
+        waited_s = np.zeros(len(found.answers))
+        whole = _Times(*(np.zeros(len(found.answers)) for _ in _Times._fields))
+        for model in sorted({option.model for option in options}):
+            best = _Times(*np.min([self._times(o) for o in options if o.model == model], axis=0))
+            mine = found.answers == model
+            buffered = found.asked is not None and model != found.streams
+            first = best.e2e if buffered else best.ttft
+            whole.ttft[mine] = (waited_s + first)[mine]
+            whole.tpot[mine] = 0.0 if buffered else best.tpot[mine]
+            whole.e2e[mine] = (waited_s + best.e2e)[mine]
+            if found.asked is not None:
+                waited_s += np.where(found.asked[:, model], best.e2e, 0.0)
+        return whole
 
     def _times(self, option: Option) -> _Times:
         """Latencies of every request alone on a replica; 0 for one that it cannot hold."""

@@ -93,14 +93,14 @@ class Moves:
 
     def completed(self, draft: Draft, rng: np.random.Generator) -> Draft | None:
         """The draft with pools for all queries and for no others, if it fits."""
-        fractions = routing_of(draft.cuts, self._problem).fractions
+        asked = routing_of(draft.cuts, self._problem).asked
         counts = {
             index: replicas
             for index, replicas in draft.placed
-            if fractions[self._options[index].model] > 0.0
+            if asked[self._options[index].model] > 0.0
         }
-        for model, fraction in enumerate(fractions):
-            if fraction > 0.0 and not self._cover(model, fraction * self._rate, counts, rng):
+        for model, share in enumerate(asked):
+            if share > 0.0 and not self._cover(model, share * self._rate, counts, rng):
                 return None
         placed = tuple(sorted(counts.items()))
         return Draft(self._plain(draft.cuts), placed) if self.fits(placed) else None
@@ -189,7 +189,7 @@ class Moves:
         del other
         model = self._options[self._one_held(draft, rng)].model
         target = self._of_model[model][int(rng.integers(len(self._of_model[model])))]
-        load = routing_of(draft.cuts, self._problem).fractions[model] * self._rate
+        load = routing_of(draft.cuts, self._problem).asked[model] * self._rate
         fullness = _EMPTIEST + (_BUSIEST - _EMPTIEST) * rng.random()
         replicas = max(round(load / fullness / self._options[target].capacity_per_s), 1)
         rest = [(i, n) for i, n in draft.placed if self._options[i].model != model]

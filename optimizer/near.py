@@ -46,7 +46,7 @@ def plans_near_current(problem: Problem, routings: Sequence[Routing]) -> list[De
     held, stopping = _held(problem)
     found = [_live(problem, held, each) for each in [*routings, *_mixes(problem, models, _FINE)]]
     wanted = [*routings[: ROUTINGS // 2], *_mixes(problem, models, _COARSE)]
-    for routing in {tuple(each.thresholds): each for each in wanted[:ROUTINGS]}.values():
+    for routing in {each.setting: each for each in wanted[:ROUTINGS]}.values():
         for program in _programs(problem, routing):
             for limit in _limits(problem.context):
                 near = build_near(program, held, stopping, limit)
@@ -58,9 +58,9 @@ def plans_near_current(problem: Problem, routings: Sequence[Routing]) -> list[De
 
 def _live(problem: Problem, held: Placement, routing: Routing) -> Decision | None:
     """The fleet as it is under a routing, as far as that uses it; None where it cannot be had."""
-    used = {option: n for option, n in held.items() if routing.fractions[option.model] > 0.0}
+    used = {option: n for option, n in held.items() if routing.asked[option.model] > 0.0}
     served = {option.model for option in used}
-    if any(share and model not in served for model, share in enumerate(routing.fractions)):
+    if any(share and model not in served for model, share in enumerate(routing.asked)):
         return None
     inventory = Inventory(problem.context.supplies)
     for option in sorted(used, key=lambda option: -option.gpus):
@@ -72,7 +72,7 @@ def _live(problem: Problem, held: Placement, routing: Routing) -> Decision | Non
 def _programs(problem: Problem, routing: Routing) -> Iterator[Program]:
     """The cheapest placement, and the fastest within the budget."""
     options, context = problem.table.options, problem.context
-    load = np.array(routing.fractions) * context.workload.peak_rate_per_s
+    load = np.array(routing.asked) * context.workload.peak_rate_per_s
     yield build_cheapest(options, context.supplies, load, FULLEST)
     budget = context.spec.targets.budget_per_hour or np.inf
     yield build_fastest(options, context.supplies, load, budget)

@@ -15,7 +15,6 @@ from boute.optimizer.encoding import Encoding, Point
 from boute.optimizer.options import Option, OptionTable
 from boute.plan.decision import Decision
 from boute.plan.model import Routing
-from boute.routing.thresholds import realised_fractions
 
 __all__ = ["nearest_point", "point_near"]
 
@@ -44,11 +43,10 @@ def point_near(
 
     Decoded at another rate it gives about as many more or fewer GPUs.
     """
-    fractions = np.array(routing.fractions)
     carried = np.zeros((encoding.models, encoding.gpus))
     for option, replicas in placement.items():
         carried[option.model, option.gpu] += replicas * option.goodput_per_s
-    load = fractions * rate_per_s
+    load = np.array(routing.asked) * rate_per_s
     total = carried.sum(axis=1)
     fullness = np.divide(load, total, out=np.full_like(load, FULLEST), where=total > 0.0)
     haste = np.zeros(encoding.models)
@@ -58,8 +56,8 @@ def point_near(
     favourite = carried.max(axis=1, keepdims=True)
     share = np.divide(carried, favourite, out=np.zeros_like(carried), where=favourite > 0.0)
     return encoding.join(
-        # Cuts are shares of the scores, which the workload's requests repeat unequally.
-        realised_fractions(context.score, routing.thresholds),
+        # Cuts are shares of the rows, which the workload's requests repeat unequally.
+        context.shares(routing),
         # The upper half of a preference is the part that counts: see the encoding.
         np.where(share > 0.0, 0.5 + 0.5 * share, 0.0),
         (FULLEST - fullness) / (FULLEST - EMPTIEST),

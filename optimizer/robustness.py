@@ -22,7 +22,6 @@ from boute.optimizer.load_margin import load_margin
 from boute.outcome import Outcome, Robustness
 from boute.plan.decision import Decision
 from boute.resamples import Resamples
-from boute.routing.expected import expected_quality
 from boute.running import pool_loads
 from boute.simulated import simulated
 from boute.spec.model import Spec
@@ -104,9 +103,7 @@ def _with_robustness(
     outcome: Outcome, draws: Sequence[_Draw], decision: Decision, context: Context
 ) -> Outcome:
     """The outcome with what all draws say; it is the first of them."""
-    quality = expected_quality(
-        context.quality, context.score, decision.routing.thresholds, CONFIDENCE
-    )
+    quality = context.expected(decision.routing, CONFIDENCE)
     intervals = {"quality": (quality.low, quality.high)}
     for metric in draws[0].values:
         values = [draw.values[metric] for draw in draws]

@@ -57,7 +57,7 @@ def placements_of_ladder(problem: Problem) -> list[Decision]:
         routing = problem.decoder.routing_for(asked)
         for headroom in _HEADROOMS:
             fullness = FULLEST - headroom * (FULLEST - EMPTIEST)
-            placement = cheapest_placement(problem, np.array(routing.fractions), fullness)
+            placement = cheapest_placement(problem, np.array(routing.asked), fullness)
             if placement is not None:
                 found.append(assemble(problem.context, routing, placement))
     return found

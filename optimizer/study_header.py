@@ -44,5 +44,11 @@ def header_of(context: Context, spec_file: str, start: Start | None = None) -> S
 
 
 def score_hash(context: Context) -> str:
-    """Hash of the router's scores and of the models that they route between."""
-    return sha256_of(context.score.tobytes(), *context.model_names)
+    """Hash of what settings of the policy refer to, and of the models that they route between.
+
+    That is the router's scores; of another policy than thresholds what it knows beside them.
+    """
+    evidence = context.evidence
+    others = (evidence.quality, evidence.output_tokens, evidence.confidence)
+    known = [values.tobytes() for values in others if values is not None]
+    return sha256_of(context.score.tobytes(), *context.model_names, *known)

@@ -10,6 +10,7 @@ import pytest
 from boute.context import Context, prepare
 from boute.documents import dump_yaml
 from boute.errors import DataError, InputError, ProfileError, SpecError
+from boute.plan.model import Routing
 from boute.profiles.catalog import load_gpu, load_model
 from boute.routing.table import load_quality_table
 from boute.spec.model import Spec
@@ -185,3 +186,32 @@ def test_an_error_names_the_file_or_the_key_of_the_spec(
     with pytest.raises(error) as caught:
         context_of(**changes)
     assert str(caught.value).startswith(message)
+
+
+def test_utility_needs_a_router_that_predicts() -> None:
+    with pytest.raises(SpecError, match="a given score tells none") as caught:
+        context_of(quality={"table": "llama-3.1", "policy": "utility"})
+    assert "quality.policy" in caught.value.where
+
+
+def test_a_routing_of_another_policy_is_refused(context: Context) -> None:
+    routing = Routing(
+        models=list(context.model_names),
+        fractions=[0.5, 0.5],
+        thresholds=[],
+        policy="utility",
+        prices=[0.0, 0.1],
+    )
+    with pytest.raises(InputError, match="is utility, and quality"):
+        context.answers(routing)
+
+
+def test_what_a_spec_of_thresholds_is_written_as_does_not_change() -> None:
+    """Hashes of specs, and with them studies, are as they were before there were policies."""
+    quality = Spec.model_validate(
+        DATA | {"quality": {"table": "x", "policy": "thresholds"}}
+    ).quality
+    assert quality.model_dump().keys().isdisjoint({"policy", "confidence"})
+    other = quality.model_copy(update={"policy": "cascade", "confidence": {"a": "b"}})
+    assert other.model_dump()["policy"] == "cascade"
+    assert other.model_dump()["confidence"] == {"a": "b"}

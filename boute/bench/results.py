@@ -71,7 +71,7 @@ class Measured:
         checked = [record.quality for record in self.answered if record.quality is not None]
         if not checked:
             return None
-        return expected_quality(np.array(checked)[:, None], np.zeros(len(checked)), ())
+        return expected_quality(np.array(checked)[:, None], np.zeros(len(checked), dtype=np.int64))
 
     @property
     def shares(self) -> dict[str, float]:

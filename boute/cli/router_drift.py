@@ -40,7 +40,7 @@ def drift(
     named = None if plan is None else load_plan(plan)
     seen = read_scores(log, loaded, None if named is None else named.name)
     cut = seen.cut
-    if named is not None:
+    if named is not None and named.routing.policy == "thresholds":
         routing = named.routing
         cut = Cut(tuple(routing.models), tuple(routing.thresholds), tuple(routing.fractions))
     found = run(seen.scores, loaded.reference.scores, **_of(cut))

@@ -1,7 +1,7 @@
 """Two plans compared in words: what moves, and whether it can be applied to a running fleet.
 
-Thresholds, pool weights and the router are settings of the running ingress and change live;
-anything that starts, stops or moves a replica needs a redeployment.
+The policy with its thresholds or prices, pool weights and the router are settings of the running
+ingress and change live; anything that starts, stops or moves a replica needs a redeployment.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from boute.plan.migration import fleet_of, moved_gpus
 from boute.plan.model import Plan, Pool
+from boute.plan.rules import setting_text, setting_words
 from boute.plan.words import (
     change_text,
     metric_label,
@@ -84,21 +85,37 @@ def _routing(a: Plan, b: Plan) -> list[str]:
         lines.append("The router changes: scores, and so thresholds, are not on one scale.")
     if a.routing.models != b.routing.models:
         lines.append(f"Order by cost: {_join(b.routing.models)}; it was {_join(a.routing.models)}.")
-    old, new = _shares(a), _shares(b)
+    if a.routing.policy != b.routing.policy:
+        lines.append(f"Policy: {b.routing.policy}; it was {a.routing.policy}.")
+    lines += _shares_moved(a, b, "fractions", "takes")
+    if "cascade" in (a.routing.policy, b.routing.policy):
+        lines += _shares_moved(a, b, "asked", "is asked")
+    same = a.routing.models == b.routing.models and a.routing.policy == b.routing.policy
+    if same:
+        words = setting_words(b.routing)
+        pairs = zip(a.routing.models, a.routing.setting, b.routing.setting, strict=False)
+        lines += [
+            f"{words.format(model)}: {setting_text(a.routing, before)}"
+            f" to {setting_text(b.routing, after)}."
+            for model, before, after in pairs
+            if before != after
+        ]
+    return lines
+
+
+def _shares_moved(a: Plan, b: Plan, which: str, takes: str) -> list[str]:
+    """Shares of the queries, `fractions` or `asked`, that are not as they were."""
+    old, new = (
+        dict(zip(plan.routing.models, getattr(plan.routing, which), strict=True)) for plan in (a, b)
+    )
+    lines = []
     for model in _union(a.routing.models, b.routing.models):
         before, after = old.get(model, 0.0), new.get(model, 0.0)
         if before != after:
             lines.append(
-                f"{model} takes {after:.1%} instead of {before:.1%} of the queries"
+                f"{model} {takes} {after:.1%} instead of {before:.1%} of the queries"
                 f" ({100 * (after - before):+.1f} points)."
             )
-    if a.routing.models == b.routing.models:
-        pairs = zip(a.routing.models, a.routing.thresholds, b.routing.thresholds, strict=False)
-        lines += [
-            f"Highest score that {model} answers: {before:.4g} to {after:.4g}."
-            for model, before, after in pairs
-            if before != after
-        ]
     return lines
 
 
@@ -220,11 +237,8 @@ def deployed_part(plan: Plan) -> dict[str, Any]:
 def _settings(plan: Plan) -> object:
     weights = {pool.name: pool.weight for pool in plan.pools}
     routing = plan.routing
-    return routing.models, routing.thresholds, routing.dial, routing.router_hash, weights
-
-
-def _shares(plan: Plan) -> dict[str, float]:
-    return dict(zip(plan.routing.models, plan.routing.fractions, strict=True))
+    policy = (routing.policy, routing.setting, routing.asked)
+    return routing.models, policy, routing.dial, routing.router_hash, weights
 
 
 def _by_shape(plan: Plan) -> dict[tuple[str, str], list[Pool]]:

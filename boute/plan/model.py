@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from boute.documents import Document
+from boute.documents import Document, without_defaults
 from boute.outcome import Outcome
-from boute.spec.model import Name, ServedBy, Spec, Weights
+from boute.spec.model import Name, Policy, ServedBy, Spec, Weights
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -25,7 +25,6 @@ __all__ = [
 
 SCHEMA_VERSION: Final = 1
 
-Policy = Literal["thresholds", "utility", "cascade"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -46,9 +45,14 @@ class DialStep(Document):
     thresholds: list[float]
     prices: list[float] = Field(default_factory=list)
 
+    @property
+    def setting(self) -> tuple[float, ...]:
+        """Prices, or thresholds."""
+        return tuple(self.prices or self.thresholds)
+
     @model_serializer(mode="wrap")
     def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_defaults(dump(self), {"prices": []})
+        return without_defaults(dump(self), {"prices": []})
 
 
 class Routing(Document):
@@ -77,6 +81,16 @@ class Routing(Document):
     prices: list[float] = Field(default_factory=list)
     loads: list[Fraction] = Field(default_factory=list)
     dial: list[DialStep] = Field(default_factory=list)
+
+    @property
+    def asked(self) -> list[float]:
+        """The share of the queries that each model is asked, in vain or not [K]."""
+        return self.loads or self.fractions
+
+    @property
+    def setting(self) -> tuple[float, ...]:
+        """What the policy is set by: prices, or thresholds."""
+        return tuple(self.prices or self.thresholds)
 
     @model_validator(mode="after")
     def _consistent(self) -> Routing:
@@ -114,7 +128,7 @@ class Routing(Document):
     @model_serializer(mode="wrap")
     def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without what is new and says nothing: plans of thresholds are written as ever."""
-        return _without_defaults(dump(self), {"policy": "thresholds", "prices": [], "loads": []})
+        return without_defaults(dump(self), {"policy": "thresholds", "prices": [], "loads": []})
 
 
 class PlannedModel(Document):
@@ -195,14 +209,6 @@ class Plan(Document):
         return self
 
 
-def _without_defaults(data: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in data.items()
-        if name not in defaults or value != defaults[name]
-    }
-
-
 def check_pools(routing: Routing, pools: list[Pool]) -> None:
     """Raise ValueError unless each model with queries has pools whose weights sum to 1."""
     names = [pool.name for pool in pools]
@@ -211,8 +217,7 @@ def check_pools(routing: Routing, pools: list[Pool]) -> None:
     for pool in pools:
         if pool.model not in routing.models:
             raise ValueError(f"pool {pool.name} serves {pool.model}, which is not in the routing")
-    loads = routing.loads or routing.fractions
-    for model, load in zip(routing.models, loads, strict=True):
+    for model, load in zip(routing.models, routing.asked, strict=True):
         weights = [pool.weight for pool in pools if pool.model == model]
         if load > 0 and not weights:
             raise ValueError(f"{model} takes {load:.1%} of the queries but has no pool")

@@ -11,6 +11,7 @@ from boute.metrics import is_maximised, latency_metric
 from boute.outcome import Latency, Outcome
 from boute.plan.explain import TargetMargin, explain, robustness_lines, target_margins
 from boute.plan.model import Plan
+from boute.plan.rules import routing_rules
 from boute.plan.words import (
     interval_text,
     metric_label,
@@ -266,10 +267,10 @@ def _plan(plan: Plan, chosen: bool) -> dict[str, Any]:
 
 
 def _shares(plan: Plan) -> list[Share]:
-    """Models with queries, cheapest first, and the scores that lead to each."""
+    """Models that answer queries, cheapest first, and what leads to each."""
     routing = plan.routing
     last = len(routing.models) - 1
-    rules = [f"score up to {limit:.3g}" for limit in routing.thresholds] + ["the rest"]
+    rules = routing_rules(routing)
     return [
         Share(model, 100 * fraction, f"{fraction:.1%}", rule, round(4 * index / (last or 1)))
         for index, (model, fraction, rule) in enumerate(

@@ -167,6 +167,9 @@ def _row(rank: int, plan: Plan) -> dict[str, Any]:
     row["targets_met"] = all(margin.met for margin in target_margins(plan))
     shares = dict(zip(plan.routing.models, plan.routing.fractions, strict=True))
     row |= {f"share_{model}": shares.get(model, 0.0) for model in plan.spec.model_names}
+    if plan.routing.policy == "cascade":
+        asked = dict(zip(plan.routing.models, plan.routing.asked, strict=True))
+        row |= {f"asked_{model}": asked.get(model, 0.0) for model in plan.spec.model_names}
     held: Counter[str] = Counter()
     for pool in plan.pools:
         held[pool.gpu] += pool.gpus

@@ -8,6 +8,7 @@ from rich.text import Text
 from boute.outcome import PoolOutcome
 from boute.plan.explain import target_margins
 from boute.plan.model import Plan
+from boute.plan.rules import routing_rules
 from boute.plan.words import (
     interval_text,
     metric_label,
@@ -53,6 +54,11 @@ def _table(title: str, *columns: str, right: int) -> Table:
 
 def _routing(plan: Plan) -> Table:
     routing = plan.routing
+    if routing.policy != "thresholds":
+        table = _table(f"Routing by {routing.policy}", "Model", "Share", "Gets", right=1)
+        for row in zip(routing.models, routing.fractions, routing_rules(routing), strict=True):
+            table.add_row(row[0], f"{row[1]:.1%}", row[2])
+        return table
     table = _table("Routing", "Model", "Share", "Score up to", right=1)
     limits = [f"{limit:.4g}" for limit in routing.thresholds] + ["any"]
     for model, fraction, limit in zip(routing.models, routing.fractions, limits, strict=True):

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from boute.errors import DataError
+from boute.errors import DataError, SpecError
 from boute.routing.evaluation.seen import seen_before
+from boute.routing.held_out import held_out_predictions
+from boute.routing.policies.evidence import Evidence
 from boute.routing.router import Router
 from boute.routing.table import MINIMUM_ROWS, QualityTable
 from boute.routing.training import Recipe, fit_router, held_out_scores, sampled
 from boute.spec.load import resolve
-from boute.spec.model import RouterChoice
+from boute.spec.model import Quality, RouterChoice
 from boute.workload.arrays import Floats
 
-__all__ = ["chosen_router", "judged_rows"]
+__all__ = ["chosen_router", "evidence_of", "judged_rows"]
 
 
 def judged_rows(
@@ -41,6 +43,29 @@ def judged_rows(
         )
     rest = table.take(unseen)
     return rest, router.score(rest.text or ())
+
+
+def evidence_of(
+    table: QualityTable, score: Floats, quality: Quality, folder: Path, seed: int
+) -> Evidence:
+    """What the policy of a spec knows of the rows that plans are judged on, with their scores [M].
+
+    Raise SpecError where utility is asked for and nothing predicts: the score is given.
+    """
+    if quality.policy != "utility":
+        return Evidence(score, confidence=table.confidence)
+    if table.score is not None:
+        raise SpecError(
+            "utility compares predictions, and a given score tells none",
+            where="quality.policy",
+            mend="give a table with the queries' texts or features, or choose another policy",
+        )
+    choice = quality.router
+    if choice.folder is None:
+        recipe = _recipe(choice, folder)
+        return Evidence(score, *held_out_predictions(table, range(len(table.models)), seed, recipe))
+    found = _load(table, choice.folder, folder).predict(table.text or ())
+    return Evidence(score, found.quality, found.output_tokens)
 
 
 def chosen_router(table: QualityTable, choice: RouterChoice, folder: Path) -> Router:

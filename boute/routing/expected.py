@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 
-from boute.routing.thresholds import route
-from boute.workload.arrays import Floats
+from boute.workload.arrays import Floats, Ints
 
 __all__ = ["Interval", "expected_quality"]
 
@@ -23,20 +21,15 @@ class Interval(NamedTuple):
     high: float
 
 
-def expected_quality(
-    quality: Floats,
-    score: Floats,
-    thresholds: Sequence[float] | Floats,
-    confidence: float = 0.95,
-) -> Interval:
-    """Mean quality of the routed answers; `quality` [M, K] in cost order, `score` [M] held out.
+def expected_quality(quality: Floats, answers: Ints, confidence: float = 0.95) -> Interval:
+    """Mean quality of the answers given: `quality` [M, K], and the place of each one's model [M].
 
     The interval is Wilson's score interval (Brown, Cai and DasGupta, Statistical Science 2001) at
     the effective sample size p (1 - p) / Var(mean) (Korn and Graubard, Survey Methodology 1998):
     for right-or-wrong quality that is the number of rows, for graded quality more. It covers which
-    queries came into the table, taking the score and the thresholds as they are.
+    queries came into the table, taking the routing as it is.
     """
-    answered = quality[np.arange(len(quality)), route(score, thresholds)]
+    answered = quality[np.arange(len(quality)), answers]
     mean = float(answered.mean())
     variance = float(answered.var())
     spread = mean * (1.0 - mean)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boute.errors import DataError, nearest
+from boute.errors import DataError, SpecError, nearest
 from boute.files import sha256_of
 from boute.routing.preset import load_preset, preset_names, sample
 from boute.routing.sheet import Sheet, read_sheet
@@ -36,7 +36,8 @@ class QualityTable:
     `lengths_known` is false. At least one of `text` [M], `features` [M, F] (named by
     `feature_names`) and `score` [M] (given, not fitted; higher is harder) is there. `dropped`
     counts the rows left out because a model had no quality; `task` [M] names what kind of query
-    each is, where the table tells.
+    each is, where the table tells. `confidence` [M, K] in [0, 1] is how sure each model was of its
+    answer, where a cascade is asked for; NaN of a model without a column.
     """
 
     name: str
@@ -50,6 +51,7 @@ class QualityTable:
     lengths_known: bool = True
     dropped: int = 0
     task: tuple[str, ...] | None = None
+    confidence: Floats | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.quality), len(self.models))
@@ -57,7 +59,7 @@ class QualityTable:
             raise ValueError("quality and output_tokens have a row a query and a column a model")
         if self.text is None and self.features is None and self.score is None:
             raise ValueError("a table has text, features or a score")
-        for values in (self.text, self.features, self.score, self.task):
+        for values in (self.text, self.features, self.score, self.task, self.confidence):
             if values is not None and len(values) != shape[0]:
                 raise ValueError("the columns of a table have one length")
 
@@ -79,6 +81,7 @@ class QualityTable:
             features=None if self.features is None else self.features[picked],
             score=None if self.score is None else self.score[picked],
             task=texts(self.task),
+            confidence=None if self.confidence is None else self.confidence[picked],
         )
 
     def hash(self) -> str:
@@ -97,7 +100,10 @@ def load_quality_table(
     or `text`) or of a `score`; for each model a column with its name or `quality_<name>`; and for
     all models or none `<name>_output_tokens` or `output_tokens_<name>`. A preset knows models by
     card; a file comes before a preset of its name. Raise DataError naming file, line and column.
+    A cascade needs `quality.confidence` of all models but the last, which is the dearest: SpecError
+    otherwise.
     """
+    _check_confidence(quality, [choice.name for choice in models])
     path = table_file(quality.table, resolve(quality.table, folder), preset_names())
     if path is None:
         return _from_preset(quality, models)
@@ -105,7 +111,11 @@ def load_quality_table(
 
 
 def _from_preset(quality: Quality, models: Sequence[ModelChoice]) -> QualityTable:
-    columns = quality.model_dump(exclude_defaults=True).keys() - {"table", "output_length"}
+    columns = quality.model_dump(exclude_defaults=True).keys() - {
+        "table",
+        "output_length",
+        "policy",
+    }
     if columns:
         raise DataError(
             f"the preset {quality.table} takes no {', '.join(sorted(columns))}",
@@ -135,7 +145,11 @@ def _from_preset(quality: Quality, models: Sequence[ModelChoice]) -> QualityTabl
 
 
 def _from_files(quality: Quality, models: list[str], path: Path, folder: Path) -> QualityTable:
-    for key, mapping in (("quality", quality.quality), ("output_tokens", quality.output_tokens)):
+    for key, mapping in (
+        ("quality", quality.quality),
+        ("output_tokens", quality.output_tokens),
+        ("confidence", quality.confidence),
+    ):
         for name in mapping:
             if name not in models:
                 raise DataError(
@@ -183,7 +197,36 @@ def _from_files(quality: Quality, models: list[str], path: Path, folder: Path) -
         score=score,
         lengths_known=tokens is not None,
         dropped=len(sheet) - len(rows),
+        confidence=_confidence(sheet, rows, quality, models),
     )
+
+
+def _check_confidence(quality: Quality, models: list[str]) -> None:
+    unsure = [name for name in models[:-1] if name not in quality.confidence]
+    if quality.policy == "cascade" and unsure:
+        raise SpecError(
+            f"a cascade needs a column of the confidence of {', '.join(unsure)}",
+            where="quality.confidence",
+            mend="map each model but the dearest to its column, or choose another quality.policy",
+        )
+
+
+def _confidence(sheet: Sheet, rows: Ints, quality: Quality, models: list[str]) -> Floats | None:
+    """Confidence [rows, K] of the models in their answers; None where no cascade is asked for."""
+    if quality.policy != "cascade":
+        return None
+    confidence = np.full((len(rows), len(models)), np.nan)
+    for place, model in enumerate(models):
+        if model in quality.confidence:
+            column = sheet.require([quality.confidence[model]], f"confidence of {model}")
+            values = sheet.finite(column, rows)
+            wrong = np.flatnonzero((values < 0) | (values > 1))
+            if wrong.size:
+                row = int(wrong[0])
+                problem = f"confidence should be in [0, 1] (it is {values[row]:g})"
+                sheet.fail(problem, column, int(rows[row]), mend="give exp(mean log-probability)")
+            confidence[:, place] = values
+    return confidence
 
 
 def _qualities(sheet: Sheet, quality: Quality, models: list[str]) -> Floats:

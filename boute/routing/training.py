@@ -37,11 +37,16 @@ __all__ = [
     "Recipe",
     "encoding_of",
     "fit_encoded",
+    "fit_heads",
     "fit_router",
     "folds_of",
+    "held_out_lengths",
+    "held_out_quality",
     "held_out_scores",
     "model_of",
+    "parts_of",
     "sampled",
+    "typical_of",
 ]
 
 # More rows change little and cost memory: 100,000 questions are about 1 GB while they are fitted.
@@ -100,19 +105,19 @@ def fit_encoded(
     order = list(cost_order)
     quality, tokens = table.quality[:, order], table.output_tokens[:, order]
     fold = folds_of(table, recipe.seed, by_task=True)
-    expected = _held_out_quality(recipe, encoded, quality, fold)
+    expected = held_out_quality(recipe, encoded, quality, fold)
     lines = fit_calibration(expected, quality)
     scores = encoded.dense[:, 0] if encoder.takes == "given" else score_of(expected)
     return Router(
         kind=recipe.kind,
         models=tuple(table.models[column] for column in order),
         encoder=encoder,
-        heads=_fit_heads(recipe, encoded, quality),
+        heads=fit_heads(recipe, encoded, quality),
         lengths=fit_lines(encoded, np.log(tokens)),
         spread=fit_spread(
             calibrated(expected, lines),
             quality,
-            _held_out_lengths(encoded, tokens, fold),
+            held_out_lengths(encoded, tokens, fold),
             tokens,
             reach_of(encoder.standardised(encoded)),
         ),
@@ -135,7 +140,7 @@ def held_out_scores(
     if encoder.takes == "given":
         return encoded.dense[:, 0]
     quality = table.quality[:, list(cost_order)]
-    return score_of(_held_out_quality(recipe, encoded, quality, folds_of(table, seed)))
+    return score_of(held_out_quality(recipe, encoded, quality, folds_of(table, seed)))
 
 
 def folds_of(table: QualityTable, seed: int, *, by_task: bool = False) -> Ints:
@@ -177,7 +182,8 @@ def model_of(recipe: Recipe) -> EmbeddingModel | None:
     return None if recipe.embedding is None else load_embedding_model(recipe.embedding)
 
 
-def _fit_heads(recipe: Recipe, encoded: Encoded, labels: Floats) -> Heads:
+def fit_heads(recipe: Recipe, encoded: Encoded, labels: Floats) -> Heads:
+    """Heads of the recipe's kind on rows with the qualities [M, K]."""
     if recipe.kind == "boosted":
         return fit_boosted(encoded, labels, recipe.seed)
     if recipe.kind == "neighbours":
@@ -187,26 +193,31 @@ def _fit_heads(recipe: Recipe, encoded: Encoded, labels: Floats) -> Heads:
     return fit_linear(encoded, labels)
 
 
-def _held_out_quality(recipe: Recipe, encoded: Encoded, labels: Floats, fold: Ints) -> Floats:
+def held_out_quality(recipe: Recipe, encoded: Encoded, labels: Floats, fold: Ints) -> Floats:
     """Expected quality [M, K] by fits on the other folds."""
     expected = np.empty_like(labels)
-    for rows, others in _parts(fold):
-        heads = _fit_heads(recipe, encoded.take(others), labels[others])
+    for rows, others in parts_of(fold):
+        heads = fit_heads(recipe, encoded.take(others), labels[others])
         expected[rows] = heads.quality(encoded.take(rows))
     return expected
 
 
-def _held_out_lengths(encoded: Encoded, tokens: Floats, fold: Ints) -> Floats:
+def held_out_lengths(encoded: Encoded, tokens: Floats, fold: Ints) -> Floats:
     """Typical lengths [M, K] by lines fitted on the other folds."""
     typical = np.empty_like(tokens)
-    for rows, others in _parts(fold):
-        lines = fit_lines(encoded.take(others), np.log(tokens[others]))
-        sums = weighted_sums(encoded.take(rows), lines.weights)
-        typical[rows] = typical_lengths(sums + lines.intercepts)
+    for rows, others in parts_of(fold):
+        typical[rows] = typical_of(encoded.take(others), tokens[others], encoded.take(rows))
     return typical
 
 
-def _parts(fold: Ints) -> Iterator[tuple[Ints, Ints]]:
+def typical_of(known: Encoded, tokens: Floats, unknown: Encoded) -> Floats:
+    """Typical lengths [N, K] of unknown queries, by lines fitted on known ones."""
+    lines = fit_lines(known, np.log(tokens))
+    return typical_lengths(weighted_sums(unknown, lines.weights) + lines.intercepts)
+
+
+def parts_of(fold: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Of each fold its rows, and those of the others."""
     for number in np.unique(fold):
         rows, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
         # One query repeated throughout leaves no others, and is then judged by a fit on itself.

@@ -7,7 +7,7 @@ weight, and each pool is run. Times per request are put back in the order of the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from boute.performance.replica import Replica
 from boute.simulation.pool import PoolRun, simulate_pool
 
-__all__ = ["FleetRun", "PoolLoad", "choose_pools", "dealt", "simulate_fleet", "simulate_pools"]
+__all__ = [
+    "FleetRun",
+    "PoolLoad",
+    "choose_pools",
+    "dealt",
+    "simulate_fleet",
+    "simulate_pools",
+    "with_request_time",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +132,12 @@ def simulate_pools(
         runs=runs,
         members=members,
     )
+
+
+def with_request_time(run: FleetRun, pools: Sequence[PoolLoad]) -> FleetRun:
+    """The run with what a request pays around its engine; the pools' runs keep engine time."""
+    around_s = np.array([load.replica.request_s for load in pools])[run.pool]
+    return replace(run, ttft_s=run.ttft_s + around_s, e2e_s=run.e2e_s + around_s)
 
 
 def choose_pools(

@@ -5,9 +5,18 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from boute.documents import Document
+from boute.documents import Document, without_defaults
 from boute.errors import nearest
 from boute.metrics import METRICS, MIGRATION
 
@@ -17,6 +26,7 @@ __all__ = [
     "GpuSupply",
     "LengthDistribution",
     "ModelChoice",
+    "Policy",
     "Quality",
     "RouterChoice",
     "RunningPool",
@@ -33,6 +43,7 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 Weights = Literal["bf16", "fp8", "int4"]
+Policy = Literal["thresholds", "utility", "cascade"]
 
 
 _SECRET = re.compile(r"secret|password|_token$|^token$|api[_-]?key", re.IGNORECASE)
@@ -210,7 +221,8 @@ class Quality(Document):
     `output_tokens` map a model's name in this spec to a column. `output_unit: chars` divides by
     `chars_per_token`. With `output_length: scaled` (the default) a request keeps the output length
     of its trace, times how much longer than the family's mean the model answers that query; with
-    `table` the table's own lengths are used.
+    `table` the table's own lengths are used. `policy` is how plans route; `confidence` maps a
+    model's name to the column that holds, in [0, 1], how sure it was of its own answer.
     """
 
     table: FileName = Field(description="a CSV, Parquet or JSONL file, or the name of a preset")
@@ -226,6 +238,13 @@ class Quality(Document):
     chars_per_token: Positive = 4.0
     output_length: Literal["scaled", "table"] = "scaled"
     router: RouterChoice = RouterChoice()
+    policy: Policy = "thresholds"
+    confidence: dict[Name, str] = Field(default_factory=dict, description="model to column")
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what is new and says nothing: specs of thresholds have the hash that they had."""
+        return without_defaults(dump(self), {"policy": "thresholds", "confidence": {}})
 
 
 class Targets(Document):

@@ -26,14 +26,19 @@ __all__ = ["Reply", "accuracy_table", "replies", "write_quality", "write_trace"]
 # Well above the longest right answer (77): a model that rambles is cut off.
 MAX_OUTPUT_TOKENS: Final = 128
 BATCH: Final = 250
+KINDS: Final = ("quality", "output_tokens", "confidence")
 
 
 @dataclass(frozen=True)
 class Reply:
-    """Whether the total was right, and the tokens generated, the closing one included."""
+    """Whether the total was right, the tokens generated, the closing one included, and how sure.
+
+    `confidence` is the geometric mean of the tokens' probabilities, as an ingress measures it.
+    """
 
     right: bool
     output_tokens: int
+    confidence: float
 
 
 def replies(folder: Path, problems: Sequence[Problem]) -> list[Reply]:
@@ -49,26 +54,38 @@ def replies(folder: Path, problems: Sequence[Problem]) -> list[Reply]:
         prompts = tokenizer.apply_chat_template(
             chats, padding=True, return_tensors="pt", return_dict=True
         )
-        ids = model.generate(**prompts, do_sample=False, max_new_tokens=MAX_OUTPUT_TOKENS)
-        for problem, row in zip(batch, ids[:, prompts["input_ids"].shape[1] :], strict=True):
+        made = model.generate(
+            **prompts,
+            do_sample=False,
+            max_new_tokens=MAX_OUTPUT_TOKENS,
+            output_scores=True,
+            return_dict_in_generate=True,
+        )
+        logs = model.compute_transition_scores(made.sequences, made.scores, normalize_logits=True)
+        ids = made.sequences[:, prompts["input_ids"].shape[1] :]
+        for problem, row, log in zip(batch, ids, logs, strict=True):
             text = tokenizer.decode(row, skip_special_tokens=True)
-            tokens = int((row != tokenizer.pad_token_id).sum())
-            found[problem.query] = Reply(answer_of(text) == problem.answer, tokens)
+            written = row != tokenizer.pad_token_id
+            confidence = float(log[written].mean().exp())
+            found[problem.query] = Reply(
+                answer_of(text) == problem.answer, int(written.sum()), confidence
+            )
     return [found[problem.query] for problem in problems]
 
 
 def write_quality(
     path: Path, problems: Sequence[Problem], by_model: Mapping[str, Sequence[Reply]]
 ) -> None:
-    """A row a problem: the query, and for each model 0 or 1 and the tokens of its answer."""
+    """A row a problem: the query, and of each answer 0 or 1, its tokens and its confidence."""
     header = ["query", "difficulty", "answer", "input_tokens"]
-    header += [f"{kind}_{name}" for name in by_model for kind in ("quality", "output_tokens")]
+    header += [f"{kind}_{name}" for name in by_model for kind in KINDS]
     rows = []
     for row, problem in enumerate(problems):
         values: list[object] = [problem.query, problem.difficulty, problem.answer]
         values.append(len(prompt_ids(problem.query)))
         for answers in by_model.values():
-            values += [int(answers[row].right), answers[row].output_tokens]
+            reply = answers[row]
+            values += [int(reply.right), reply.output_tokens, f"{reply.confidence:.6f}"]
         rows.append(values)
     write_text(path, _csv([header, *rows]))
 

@@ -52,19 +52,21 @@ class Looker:
         return self._together(draft, routing, parts), unstable
 
     def _parts_of(self, routing: Routing, placed: Placed) -> list[Part]:
-        edges = [-np.inf, *routing.thresholds, np.inf]
-        found = []
-        for model, share in enumerate(routing.fractions):
+        policy, setting = self._problem.context.policy, routing.setting
+        found: list[Part] = []
+        before: PartKey | None = None
+        for model, share in enumerate(routing.asked):
             if share > 0.0:
                 mine = tuple(item for item in placed if self._options[item[0]].model == model)
-                key = PartKey(model, edges[model], edges[model + 1], mine)
-                found.append(self._part(key, share))
+                key = PartKey(model, policy.part(setting, model), mine, before)
+                found.append(self._part(key, share, found[-1] if before else None))
+                before = key if routing.policy == "cascade" else None
         return found
 
-    def _part(self, key: PartKey, share: float) -> Part:
+    def _part(self, key: PartKey, share: float, before: Part | None) -> Part:
         part = self._parts.pop(key, None)
         if part is None:
-            part, work = self._source.part(key, share)
+            part, work = self._source.part(key, share, before)
             self.work += work
             self._bytes += part.nbytes
             while self._bytes > _REMEMBERED_BYTES and self._parts:

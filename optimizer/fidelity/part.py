@@ -15,7 +15,7 @@ import numpy as np
 from boute.optimizer.options import Placed
 from boute.workload.arrays import Floats
 
-__all__ = ["Part", "PartKey", "PartSource", "merged", "sums_of"]
+__all__ = ["Part", "PartKey", "PartSource", "after", "merged", "sums_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +24,10 @@ class Part:
 
     `within_limits` counts requests that meet every latency target, `tokens` are generated ones,
     `dynamic_j` is energy above the `idle_w` of all replicas, `end_s` the time of the last token.
+    In a cascade those served are the requests that the model answers, and energy is of all that it
+    is asked; `left_s` [2, n] has, of each of the source's requests, the seconds from its arrival
+    until this model is done with it, and how many of them it was in queues. It is infinite where
+    the request failed.
     """
 
     latencies: dict[str, Floats]
@@ -34,20 +38,25 @@ class Part:
     end_s: float
     utilisation: float
     unstable: bool
+    left_s: Floats | None = None
 
     @property
     def nbytes(self) -> int:
         """Memory of the arrays."""
-        return sum(values.nbytes for values in self.latencies.values())
+        left = 0 if self.left_s is None else self.left_s.nbytes
+        return left + sum(values.nbytes for values in self.latencies.values())
 
 
 class PartKey(NamedTuple):
-    """A model, the scores that it takes queries of (the lower bound left out), and its replicas."""
+    """A model, its part of the policy's setting, which says what it is asked, and its replicas.
+
+    In a cascade also the model that was asked before it, if any.
+    """
 
     model: int
-    above: float
-    up_to: float
+    queries: tuple[float, ...]
     placed: Placed
+    before: PartKey | None = None
 
 
 class PartSource(Protocol):
@@ -62,8 +71,10 @@ class PartSource(Protocol):
     requests: int
     duration_s: float
 
-    def part(self, key: PartKey, share: float) -> tuple[Part, int]:
+    def part(self, key: PartKey, share: float, before: Part | None = None) -> tuple[Part, int]:
         """A part and the work that it took; `share` is that of all requests in the workload.
+
+        `before` is the part of `key.before`.
 
         Work is in microseconds of an unhurried core, counted and not timed, so that it is the same
         on every machine.
@@ -92,6 +103,21 @@ def sums_of(
         "energy_j_per_token": joules / tokens,
         "slo_attainment": attained,
         "goodput_per_s": attained * rate_per_s,
+    }
+
+
+def after(left_s: Floats, times: dict[str, Floats], *, streams: bool) -> dict[str, Floats]:
+    """Times [n] of one stage of a cascade as those since the requests' arrival, [2, n] before.
+
+    As the client has them: an answer that does not stream is there all at once.
+    """
+    waited_s, queued_s = left_s
+    e2e = waited_s + times["e2e"]
+    return {
+        "ttft": waited_s + times["ttft"] if streams else e2e,
+        "tpot": times["tpot"] if streams else np.zeros(len(e2e)),
+        "e2e": e2e,
+        "queue": queued_s + times["queue"],
     }
 
 

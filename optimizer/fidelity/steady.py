@@ -9,13 +9,16 @@ within a stretch and preemptions are left to the simulator.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from boute.context import Context
-from boute.optimizer.fidelity.part import Part, PartKey, merged
+from boute.optimizer.fidelity.part import Part, PartKey, after, merged
 from boute.optimizer.options import OptionTable
+from boute.routing.policies.of import policy_of
+from boute.routing.policies.policy import Bools, Queries
 from boute.workload.arrays import Floats, Ints, Workload
 
 __all__ = ["SteadyParts"]
@@ -51,7 +54,9 @@ class SteadyParts:
         self._wanted = tuple(latencies)
         workload = context.workload
         chosen = _sample_of(workload)
-        self._score = workload.score[chosen]
+        evidence = context.evidence.take(workload.row[chosen])
+        self._policy = policy_of(context.spec.quality.policy, evidence)
+        self._is_cascade = context.spec.quality.policy == "cascade"
         self._input = workload.input_tokens[chosen].astype(np.float64)
         self._output = workload.output_tokens[chosen]
         # A low-discrepancy sequence deals the sample out to pools in proportion to their weights.
@@ -73,59 +78,62 @@ class SteadyParts:
         self._arrival_s = workload.arrival_s[chosen]
         self._of_whole = self.duration_s / workload.duration_s
 
-    def part(self, key: PartKey, share: float) -> tuple[Part, int]:
+    def part(self, key: PartKey, share: float, before: Part | None = None) -> tuple[Part, int]:
         """A part and the work that it took."""
         carried = np.array([n * self._options[i].goodput_per_s for i, n in key.placed])
-        part = self.of_pools((key.above, key.up_to), key.placed, carried / carried.sum(), share)
+        part = self.of_pools(key, carried / carried.sum(), share, before)
         return part, _POOL * len(key.placed)
 
     def of_pools(
-        self,
-        scores: tuple[float, float],
-        placed: Sequence[tuple[int, int]],
-        weights: Floats,
-        share: float,
+        self, key: PartKey, weights: Floats, share: float, before: Part | None = None
     ) -> Part:
-        """The part of a model that takes the queries between two scores, the lower left out.
+        """The part of a model, whose pools are one entry of `key.placed` each.
 
-        `placed` are replicas by option, one entry a pool, `weights` the shares of the model's
-        queries that they take, `share` that of all queries in the workload.
+        `weights` are the shares of the model's queries that they take, `share` that of all queries
+        in the workload that the model is asked, `before` the stage before it in a cascade.
         """
         edges = np.concatenate([[0.0], np.cumsum(weights)])
-        mine = (self._score > scores[0]) & (self._score <= scores[1])
+        mine = self._policy.queries(key.queries, key.model)
+        left_s = None
+        if self._is_cascade:
+            earlier = None if before is None else before.left_s
+            left_s = np.zeros((2, self.requests)) if earlier is None else earlier.copy()
         parts = []
-        for place, (index, replicas) in enumerate(placed):
+        for place, (index, replicas) in enumerate(key.placed):
             low, high = edges[place], edges[place + 1]
-            own = np.flatnonzero(mine & (self._deal >= low) & (self._deal < high))
+            own = np.flatnonzero(mine.asked & (self._deal >= low) & (self._deal < high))
             load = share * self._rate_per_s * (high - low) / replicas
-            parts.append(self._pool(index, replicas, load, own))
-        return merged(parts)
+            parts.append(self._pool(index, replicas, load, own, mine, left_s))
+        return replace(merged(parts), left_s=left_s) if self._is_cascade else merged(parts)
 
-    def _pool(self, index: int, replicas: int, load: float, own: Ints) -> Part:
+    def _pool(
+        self,
+        index: int,
+        replicas: int,
+        load: float,
+        own: Ints,
+        mine: Queries,
+        left_s: Floats | None,
+    ) -> Part:
+        """The part of one pool, which is asked the requests `own`; it notes when they leave."""
         option = self._options[index]
-        curve = self._curve(index)
         utilisation = load / option.capacity_per_s
-        offered = np.asarray(utilisation * self._busy, dtype=np.float64)
-        waits_s = _fluid_waits(offered - 1.0) * self._stretch_s
-        then = self._stretch[own]
-        level = np.minimum(offered, _LEVELS[-1])[then]
-        ttft = np.interp(level, _LEVELS, curve.ttft_s) * _share_of_mean(self._input[own])
-        ttft += waits_s[then]
-        tpot = np.interp(level, _LEVELS, curve.tpot_s)
         card = self._supplies[option.gpu].card
         output = self._output[own, option.model]
-        times: dict[str, Floats] = {
-            "ttft": ttft,
-            "tpot": tpot,
-            "e2e": ttft + tpot * (output - 1.0),
-            "queue": waits_s[then] + 0.1 * (ttft - waits_s[then]),
-        }
-        met = np.ones(len(own), dtype=bool)
+        times = self._times(index, utilisation, own, output)
+        answered: slice | Bools = slice(None)
+        if left_s is not None:
+            times = after(left_s[:, own], times, streams=mine.streams)
+            left_s[:, own] = times["e2e"], times["queue"]
+            answered = mine.answered[own]
+        last_s = float((self._arrival_s[own] + times["e2e"]).max(initial=0.0))
+        times = {name: values[answered] for name, values in times.items()}
+        output = output[answered]
+        met = np.ones(len(output), dtype=bool)
         for name, limit in self._limits.items():
             met &= times[name] <= limit
         # Between idle and peak in proportion to the load: a prior, not a prediction.
         above_w = (card.peak_w - card.idle_w) * min(utilisation, 1.0)
-        last_s = float((self._arrival_s[own] + times["e2e"]).max(initial=0.0))
         return Part(
             latencies={name: times[name] for name in self._wanted},
             within_limits=int(met.sum()),
@@ -136,6 +144,23 @@ class SteadyParts:
             utilisation=utilisation * self._peak_of_mean,
             unstable=utilisation * self._peak_of_mean >= 1.0,
         )
+
+    def _times(self, index: int, utilisation: float, own: Ints, output: Ints) -> dict[str, Floats]:
+        """Seconds by name of the requests `own` [n] with so many output tokens [n]."""
+        curve = self._curve(index)
+        offered = np.asarray(utilisation * self._busy, dtype=np.float64)
+        waits_s = _fluid_waits(offered - 1.0) * self._stretch_s
+        then = self._stretch[own]
+        level = np.minimum(offered, _LEVELS[-1])[then]
+        ttft = np.interp(level, _LEVELS, curve.ttft_s) * _share_of_mean(self._input[own])
+        ttft += waits_s[then]
+        tpot = np.interp(level, _LEVELS, curve.tpot_s)
+        return {
+            "ttft": ttft,
+            "tpot": tpot,
+            "e2e": ttft + tpot * (output - 1.0),
+            "queue": waits_s[then] + 0.1 * (ttft - waits_s[then]),
+        }
 
     def _curve(self, index: int) -> _Curve:
         if index not in self._curves:

@@ -50,8 +50,13 @@ class _Arc(NamedTuple):
     quality: float
 
 
-def cost_bound(problem: Problem, *, seconds: float = SECONDS) -> CostBound:
-    """The bound for the targets of a problem; infinite where the table has no plan at all."""
+def cost_bound(problem: Problem, *, seconds: float = SECONDS) -> CostBound | None:
+    """The bound for the targets of a problem; infinite where the table has no plan at all.
+
+    None for another policy than thresholds: what its models take is no stretch between two cuts.
+    """
+    if problem.context.spec.quality.policy != "thresholds":
+        return None
     program = build_bound(problem)
     loose = relaxed(program)
     return CostBound(loose, max(loose, solve(program, seconds=seconds).bound))

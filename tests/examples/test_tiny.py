@@ -136,6 +136,7 @@ def test_a_row_names_a_query_its_answer_and_its_lengths(
     for row in quality:
         assert int(row["difficulty"]) == len(row["query"].split(" "))
         assert {row[f"quality_{name}"] for name in NAMES} <= {"0", "1"}
+        assert all(0 < float(row[f"confidence_{name}"]) <= 1 for name in NAMES)
     assert not {row["query"] for row in quality} & {row["query"] for row in trace}
 
 

@@ -96,7 +96,7 @@ def test_the_interval_of_quality_is_that_of_the_rows(
     decision, rng = decisions[0], np.random.default_rng(0)
     outcome = at_its_worst(decision, resamples)
     thresholds = decision.routing.thresholds
-    expected = expected_quality(context.quality, context.score, thresholds, CONFIDENCE)
+    expected = expected_quality(context.quality, route(context.score, thresholds), CONFIDENCE)
     low, high = outcome.interval("quality")
     assert (low, high) == (expected.low, expected.high)
     assert outcome.quality_low < low < high < outcome.quality_high  # those are 95%

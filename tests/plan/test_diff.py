@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from boute.plan.diff import diff_plans
 from boute.plan.model import Plan
+from boute.plan.rules import routing_rules
 from boute.plan.store import load_plan
 
 EXAMPLE = Path(__file__).parent / "example.yaml"
@@ -138,3 +139,45 @@ def test_gpus_gained_and_given_up_add_up(plan: Plan, replicas: list[int]) -> Non
     given_up = sum(int(words[i + 1]) for i, word in enumerate(words) if word == "up")
     before, after = (sum(pool.gpus for pool in each.pools) for each in (plan, other))
     assert gained - given_up == after - before
+
+
+def as_utility(data: dict[str, Any]) -> None:
+    data["routing"] |= {"policy": "utility", "thresholds": [], "prices": [0.0, 0.5, 1e12]}
+    data["routing"]["dial"] = []
+
+
+def as_cascade(data: dict[str, Any]) -> None:
+    data["routing"] |= {"policy": "cascade", "thresholds": [0.8, 2.0], "dial": []}
+    data["routing"]["loads"] = [1.0, *data["routing"]["fractions"][1:]]
+
+
+def test_another_policy_is_told_and_can_be_applied_live(plan: Plan) -> None:
+    other = changed(plan, as_cascade)
+    assert diff_plans(plan, other).apply == "live"
+    told = text_of(plan, other, "Routing").splitlines()
+    assert told[0] == "Policy: cascade; it was thresholds."
+    assert "llama-3.2-3b is asked 100.0% instead of 35.0% of the queries (+65.0 points)." in told
+
+
+def test_settings_of_other_policies_are_told_in_their_own_words(plan: Plan) -> None:
+    priced = changed(plan, as_utility)
+    dearer = changed(priced, lambda data: data["routing"].update(prices=[0.0, 1e12, 0.25]))
+    assert text_of(priced, dearer, "Routing").splitlines() == [
+        "Price of 1,000 tokens of llama-3.1-8b: 0.5 to not asked.",
+        "Price of 1,000 tokens of llama-3.1-70b: not asked to 0.25.",
+    ]
+    unsure = changed(plan, as_cascade)
+    surer = changed(unsure, lambda data: data["routing"].update(thresholds=[0.7, 0.0]))
+    assert text_of(unsure, surer, "Routing").splitlines() == [
+        "Least confidence of an answer of llama-3.2-3b: 0.8 to 0.7.",
+        "Least confidence of an answer of llama-3.1-8b: not asked to any.",
+    ]
+
+
+def test_each_model_has_its_rule_in_words(plan: Plan) -> None:
+    assert routing_rules(plan.routing)[-1] == "the rest"
+    cascade = changed(plan, as_cascade).routing
+    assert routing_rules(cascade)[0] == "asked 100.0%, answers from a confidence of 0.8"
+    assert routing_rules(cascade)[-1].endswith("answers the rest")
+    utility = changed(plan, as_utility).routing
+    assert routing_rules(utility)[1] == "worth most at 0.5 for 1,000 tokens"

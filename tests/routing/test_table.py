@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boute.errors import DataError
+from boute.errors import DataError, SpecError
 from boute.routing.table import load_quality_table
 from boute.spec.model import ModelChoice, Quality
 
@@ -214,3 +214,54 @@ def test_joins_that_do_not_match(tmp_path: Path) -> None:
     assert "len.csv:50: id: 3 is also on line 8" in refusal(tmp_path, **options)
     write_csv(tmp_path / "len.csv", rows(23))
     assert "q.csv:48: id: 23 is not in" in refusal(tmp_path, **options)
+
+
+def sure(values: list[object]) -> list[dict[str, object]]:
+    return [row | {"sure": value} for row, value in zip(rows(), values, strict=True)]
+
+
+def test_confidence_is_read_where_a_cascade_asks_for_it(tmp_path: Path) -> None:
+    write_csv(tmp_path / "q.csv", sure([i / 24 for i in range(24)]))
+    assert load(tmp_path).confidence is None
+    found = load(tmp_path, policy="cascade", confidence={"small": "sure"})
+    assert found.confidence is not None
+    assert found.confidence[:, 0].tolist() == [i / 24 for i in range(24)]
+    assert np.isnan(found.confidence[:, 1]).all()
+    picked = found.take([3, 5]).confidence
+    assert picked is not None
+    assert picked[:, 0].tolist() == [3 / 24, 5 / 24]
+    assert found.hash() == load(tmp_path).hash()
+
+
+@pytest.mark.parametrize("table", ["q.csv", "llama-3.1"])
+@pytest.mark.parametrize("confidence", [{}, {"big": "sure"}])
+def test_a_cascade_without_confidence_is_refused(
+    tmp_path: Path, table: str, confidence: dict[str, str]
+) -> None:
+    write_csv(tmp_path / "q.csv", sure([0.5] * 24))
+    with pytest.raises(SpecError, match="confidence of small") as caught:
+        load(tmp_path, table=table, policy="cascade", confidence=confidence)
+    assert caught.value.where == "quality.confidence"
+    assert "policy" in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [(1.2, r"in \[0, 1\]"), (-0.1, r"in \[0, 1\]"), (None, "finite number"), ("x", "number")],
+)
+def test_confidence_that_is_none_is_refused_with_its_line(
+    tmp_path: Path, value: object, problem: str
+) -> None:
+    values: list[object] = [0.5] * 24
+    values[2] = value
+    write_csv(tmp_path / "q.csv", sure(values))
+    with pytest.raises(DataError, match=problem) as caught:
+        load(tmp_path, policy="cascade", confidence={"small": "sure"})
+    assert "sure" in str(caught.value)
+
+
+def test_confidence_of_a_stranger_or_in_no_column_is_refused(tmp_path: Path) -> None:
+    write_csv(tmp_path / "q.csv", sure([0.5] * 24))
+    said = refusal(tmp_path, policy="cascade", confidence={"small": "sure", "tiny": "sure"})
+    assert "tiny is not a model" in said
+    assert "no column shure" in refusal(tmp_path, policy="cascade", confidence={"small": "shure"})
