@@ -101,5 +101,5 @@ def spread(points: Floats, count: int, base: Floats | None = None) -> list[int]:
             break
         chosen.append(index)
         front = np.vstack([front, points[index : index + 1]])
-        volume += found
+        volume = hypervolume(front)  # not a sum, whose rounding would pass for gains
     return chosen

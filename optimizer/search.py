@@ -154,7 +154,8 @@ class Search:
         self.trials.append(trial)
         if trial.feasible:
             self._front.append(trial.values)
-            self._volume = hypervolume(np.array(self._front))
+            # In one order, so that the last digit does not tell in which order they came.
+            self._volume = hypervolume(np.unique(self._front, axis=0))
         step = Step(len(self._seen), self._volume, trial)
         self.steps.append(step)
         self.on_step(step)
