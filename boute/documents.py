@@ -21,14 +21,7 @@ from boute.files import read_text
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = [
-    "Document",
-    "check_document",
-    "dump_yaml",
-    "load_document",
-    "parse_yaml",
-    "without_defaults",
-]
+__all__ = ["Document", "check_document", "dump_yaml", "load_document", "parse_yaml"]
 
 Key = tuple[str | int, ...]
 Lines = Mapping[Key, int]
@@ -77,15 +70,6 @@ class Document(BaseModel):
 
 
 D = TypeVar("D", bound=BaseModel)
-
-
-def without_defaults(data: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """What a document is written as: without the newer keys that say nothing new."""
-    return {
-        name: value
-        for name, value in data.items()
-        if name not in defaults or value != defaults[name]
-    }
 
 
 def load_document(path: Path, kind: type[D], *, error: type[InputError] = InputError) -> D:

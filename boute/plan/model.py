@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Final, Literal
+from operator import not_
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
-from boute.documents import Document, without_defaults
+from boute.documents import Document
 from boute.outcome import Outcome
 from boute.spec.model import Name, Policy, ServedBy, Spec, Weights
 
@@ -43,16 +44,12 @@ class DialStep(Document):
 
     quality: Fraction
     thresholds: list[float]
-    prices: list[float] = Field(default_factory=list)
+    prices: list[float] = Field(default_factory=list, exclude_if=not_)
 
     @property
     def setting(self) -> tuple[float, ...]:
         """Prices, or thresholds."""
         return tuple(self.prices or self.thresholds)
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_defaults(dump(self), {"prices": []})
 
 
 class Routing(Document):
@@ -77,9 +74,10 @@ class Routing(Document):
     thresholds: list[float]
     router: str | None = None
     router_hash: str | None = None
-    policy: Policy = "thresholds"
-    prices: list[float] = Field(default_factory=list)
-    loads: list[Fraction] = Field(default_factory=list)
+    # Left out where they say nothing: plans of thresholds are written as they were before these.
+    policy: Policy = Field("thresholds", exclude_if="thresholds".__eq__)
+    prices: list[float] = Field(default_factory=list, exclude_if=not_)
+    loads: list[Fraction] = Field(default_factory=list, exclude_if=not_)
     dial: list[DialStep] = Field(default_factory=list)
 
     @property
@@ -124,11 +122,6 @@ class Routing(Document):
             raise ValueError(f"thresholds{whose} should have one entry fewer than models")
         if self.policy == "thresholds" and thresholds != sorted(thresholds):
             raise ValueError(f"thresholds{whose} should ascend")
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without what is new and says nothing: plans of thresholds are written as ever."""
-        return without_defaults(dump(self), {"policy": "thresholds", "prices": [], "loads": []})
 
 
 class PlannedModel(Document):

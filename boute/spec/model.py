@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
+from operator import not_
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
     Discriminator,
     Field,
-    SerializerFunctionWrapHandler,
     Tag,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
-from boute.documents import Document, without_defaults
+from boute.documents import Document
 from boute.errors import nearest
 from boute.metrics import METRICS, MIGRATION
 
@@ -238,13 +237,11 @@ class Quality(Document):
     chars_per_token: Positive = 4.0
     output_length: Literal["scaled", "table"] = "scaled"
     router: RouterChoice = RouterChoice()
-    policy: Policy = "thresholds"
-    confidence: dict[Name, str] = Field(default_factory=dict, description="model to column")
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without what is new and says nothing: specs of thresholds have the hash that they had."""
-        return without_defaults(dump(self), {"policy": "thresholds", "confidence": {}})
+    # Without what is new and says nothing, specs of thresholds have the hash that they had.
+    policy: Policy = Field("thresholds", exclude_if="thresholds".__eq__)
+    confidence: dict[Name, str] = Field(
+        default_factory=dict, description="model to column", exclude_if=not_
+    )
 
 
 class Targets(Document):
