@@ -21,8 +21,8 @@ from boute.deployments.gateway.utility import Utility
 from boute.deployments.live import LiveConfig
 from boute.deployments.options import KeyLimits
 from boute.errors import nearest
-from boute.plan.model import DialStep, Routing
 from boute.routing.encoders.encoder import Queries
+from boute.routing.policies.cascade import ladder
 from boute.routing.router import Router
 
 __all__ = ["MAX_ATTEMPTS", "ROUTED", "Attempt", "Choice", "Chooser", "Rung"]
@@ -87,11 +87,10 @@ class Chooser:
             for index in range(len(names))
         ]
         # Whom the other policies ask: those that the plan gives queries to.
-        loads = routing.loads or routing.fractions
-        self._asked = [index for index in served if loads[index] > 0] or served
+        self._asked = [index for index in served if routing.asked[index] > 0] or served
         self._policy = routing.policy
-        self._plain = _setting_of(routing)
-        self._dial = [(step.quality, _setting_of(step)) for step in routing.dial]
+        self._plain = routing.setting
+        self._dial = [(step.quality, step.setting) for step in routing.dial]
         self._router = router
         self._utility: Utility | None = None
         if self._policy == "utility" and router is not None and router.takes != "given":
@@ -195,15 +194,10 @@ class Chooser:
 
         One whose answers all pass is the last, and one whose answers never can is left out.
         """
-        *checked, last = self._asked
-        ladder = []
-        for index in checked:
-            if thresholds[index] <= 0:
-                last = index
-                break
-            if thresholds[index] <= 1:
-                ladder.append(Rung(self._planned[index], thresholds[index]))
-        return [*ladder, Rung(self._planned[last], 0.0)]
+        least = [thresholds[index] for index in self._asked[:-1]]
+        *checked, last = (self._asked[step] for step in ladder(least))
+        rungs = [Rung(self._planned[index], thresholds[index]) for index in checked]
+        return [*rungs, Rung(self._planned[last], 0.0)]
 
     def _first_of(self, ladder: Sequence[Rung]) -> Choice:
         first, *above = ladder
@@ -225,8 +219,3 @@ def _dialled(asked: str) -> float | None:
     found = _DIAL.fullmatch(asked)
     quality = None if found is None else float(found.group(1))
     return quality if quality is not None and quality <= 1 else None
-
-
-def _setting_of(routing: Routing | DialStep) -> Sequence[float]:
-    """What a policy is set by: it has thresholds, or prices."""
-    return routing.prices or routing.thresholds

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
-
-import numpy as np
 
 from boute.errors import DataError, nearest
 from boute.routing.encoders.encoder import Encoded
+from boute.routing.policies.utility import PER_TOKENS, worth_most
 from boute.routing.router import Router
 
 __all__ = ["Utility"]
-
-# Prices are for so many output tokens.
-_PER_TOKENS: Final = 1000.0
 
 
 class Utility:
@@ -42,7 +37,7 @@ class Utility:
         `prices` [K] are in quality per 1,000 expected output tokens, of all models of the plan.
         """
         expected = self._router.predict_encoded(encoded)
-        rates = np.array(prices)[self._priced]
-        tokens = expected.output_tokens[0, self._predicted]
-        worth = expected.quality[0, self._predicted] - rates * tokens / _PER_TOKENS
-        return int(worth.argmax())
+        quality = expected.quality[:, self._predicted]
+        thousands = expected.output_tokens[:, self._predicted] / PER_TOKENS
+        rates = [prices[place] for place in self._priced]
+        return int(worth_most(quality, thousands, rates)[0])

@@ -21,15 +21,25 @@ from boute.routing.policies.evidence import Evidence
 from boute.routing.policies.policy import Bools, Queries, counts_of
 from boute.workload.arrays import Floats, Ints
 
-__all__ = ["OUT", "Utility"]
+__all__ = ["OUT", "PER_TOKENS", "Utility", "worth_most"]
 
 OUT: Final = 1e12
 """The price of a model that is never asked: one token of it outweighs any quality."""
 
-_PER_TOKENS: Final = 1000.0
+PER_TOKENS: Final = 1000.0
+"""Prices are for so many output tokens."""
 
 # Rounds over the prices at most. Two models need one, and few families more than thirty.
 _ROUNDS: Final = 200
+
+
+def worth_most(quality: Floats, thousands: Floats, prices: Sequence[float] | Floats) -> Ints:
+    """Index [M] of the best answer for its price, the cheaper model's where two are level.
+
+    `quality` is expected, `thousands` are of expected output tokens, [M, K] both; `prices` [K].
+    """
+    worth = quality - np.asarray(prices) * thousands
+    return np.asarray(worth.argmax(axis=1), dtype=np.int64)
 
 
 class Utility:
@@ -39,7 +49,7 @@ class Utility:
         if evidence.quality is None or evidence.output_tokens is None:
             raise ValueError("utility needs predictions of quality and output tokens")
         self._quality = evidence.quality
-        self._thousands = evidence.output_tokens / _PER_TOKENS
+        self._thousands = evidence.output_tokens / PER_TOKENS
 
     def setting_for(self, fractions: Sequence[float] | Floats) -> Floats:
         """The prices at which the models have these shares."""
@@ -52,9 +62,8 @@ class Utility:
         return prices
 
     def answers(self, setting: Sequence[float] | Floats) -> Ints:
-        """Index [M] of the model that is worth most, the cheaper one where two are level."""
-        worth = self._quality - np.asarray(setting) * self._thousands
-        return np.asarray(worth.argmax(axis=1), dtype=np.int64)
+        """Index [M] of the model that is worth most."""
+        return worth_most(self._quality, self._thousands, setting)
 
     def asked(self, setting: Sequence[float] | Floats) -> Bools:
         """Who answers, and nobody else [M, K]."""
