@@ -84,22 +84,23 @@ def spread(points: Floats, count: int, base: Floats | None = None) -> list[int]:
     front = np.empty((0, points.shape[1])) if base is None else base
     volume = hypervolume(front)
 
-    def gain(index: int) -> float:
-        return hypervolume(np.vstack([front, points[index : index + 1]])) - volume
+    def volume_with(index: int) -> float:
+        return hypervolume(np.vstack([front, points[index : index + 1]]))
 
     # Ties go to the earlier point.
-    heap = [(-gain(index), index) for index in range(len(points))]
+    heap = [(volume - volume_with(index), index) for index in range(len(points))]
     heapq.heapify(heap)
     chosen: list[int] = []
     while heap and len(chosen) < count:
         _, index = heapq.heappop(heap)
-        found = gain(index)
-        if heap and -found > heap[0][0]:
-            heapq.heappush(heap, (-found, index))
+        reached = volume_with(index)
+        gain = reached - volume
+        if heap and -gain > heap[0][0]:
+            heapq.heappush(heap, (-gain, index))
             continue
-        if found <= 0.0:
+        if gain <= 0.0:
             break
         chosen.append(index)
         front = np.vstack([front, points[index : index + 1]])
-        volume = hypervolume(front)  # not a sum, whose rounding would pass for gains
+        volume = reached
     return chosen
