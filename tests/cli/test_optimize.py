@@ -187,7 +187,7 @@ def test_interrupted_says_how_to_go_on_and_keeps_the_study(
     wait_for_trials(Path("out/study.db"), child, 16)
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does it for Ctrl-C
     out, err = child.communicate()
-    assert child.returncode == 130
+    assert child.returncode == 130, err
     assert out == ""
     first, last = err.splitlines()
     assert "first feasible plan" in first
