@@ -28,7 +28,7 @@ from boute.optimizer.local_search import LocalSearch
 from boute.optimizer.pareto import hypervolume, nondominated
 from boute.optimizer.problem import Problem
 from boute.optimizer.search import BATCH
-from boute.optimizer.seeds import seeds
+from boute.optimizer.seeds import ends, seeds
 from boute.optimizer.trial import Trial
 from boute.plan.decision import Decision
 from boute.workload.arrays import Floats
@@ -54,6 +54,12 @@ _PATIENCE: Final = 20
 
 # Expected gain in normalised hypervolume below which nothing more is asked for.
 TOLERANCE: Final = 1e-7
+
+# How many times as dear a tried plan has to be that does as much.
+_BARGAIN: Final = 1.05
+
+# Work spent on looks at the ends of the front between two batches.
+_END_WORK: Final = WORK // 16
 
 _SMALLEST: Final = 1e-6  # of a metric that may be 0, where its logarithm is taken
 _WORST_SURPRISE: Final = 3.0  # in log units: an unstable plan's latency has no upper end
@@ -82,6 +88,7 @@ class Mobo:
         self._trials: dict[str, Trial] = {}
         self._tried: set[Draft] = set()
         self._levels: list[LocalSearch] = []
+        self._ends: list[Draft] = []
         self._is_exact = False
         self._is_wide = False
         self._first: list[Looked] | None = None
@@ -107,6 +114,8 @@ class Mobo:
                 draft = draft_of(trial.decision, self._problem)
                 self._tried.add(draft)
                 self._levels[-1].look_at([draft])
+        level = self._levels[-1]
+        level.look_at([end for end in self._ends if end not in level.looked], _END_WORK)
         if not self._waiting() and not self._has_plenty():
             self._grow()
 
@@ -125,6 +134,8 @@ class Mobo:
         self._is_exact = lookers[-1].is_exact and not self._problem.robust
         first = seeds(self._problem, self._seed, self._recipe.placements)
         self._levels[0].look_at(draft_of(decision, self._problem) for decision in first)
+        if self._recipe.placements:
+            self._ends = [draft_of(decision, self._problem) for decision in ends(self._problem)]
         self._work(WORK // 2, np.random.default_rng([self._seed, 0]))
 
     def _formulas(self) -> SteadyParts:
@@ -180,9 +191,32 @@ class Mobo:
         return self._levels[-1].best(count, self._front(), self._tried)
 
     def _promising(self, count: int) -> list[Looked]:
-        if self._is_exact or not self._recipe.surrogate or len(self._trials) < 2:
+        if self._is_exact:
+            bargain = self._bargain() if count > 1 else None
+            gains = [looked for looked in self._gains(count) if looked is not bargain]
+            return gains if bargain is None else [*gains[: count - 1], bargain]
+        if not self._recipe.surrogate or len(self._trials) < 2:
             return self._gains(count)
         return self._by_surrogate(count)
+
+    def _bargain(self) -> Looked | None:
+        """The untried draft that is cheapest for what it does, beside plans that do as much.
+
+        Who asks for a quality and a latency at least cost sees ratios of cost. Volume does not: at
+        the cheap end of the front half the cost is next to none of it.
+        """
+        members = [found for found in self._levels[-1].archive.members
+                   if found.draft not in self._tried]  # fmt: skip
+        front, names = self._front(), self._problem.objectives
+        if "cost_per_hour" not in names or not members or not len(front):
+            return None
+        price = names.index("cost_per_hour")
+        own = np.array([found.values for found in members])
+        does_more = np.delete(front, price, 1) <= np.delete(own, price, 1)[:, None] + _SMALLEST
+        least = np.where(does_more.all(axis=2), front[:, price], 1.0).min(axis=1)
+        ratio = least / np.maximum(own[:, price], _SMALLEST)
+        best = int(ratio.argmax())
+        return members[best] if ratio[best] > _BARGAIN else None
 
     def _by_surrogate(self, count: int) -> list[Looked]:
         from boute.optimizer.acquisition import choose

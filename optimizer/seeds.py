@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -10,13 +11,14 @@ import numpy as np
 from boute.optimizer.assemble import assemble
 from boute.optimizer.decoder import EMPTIEST, FULLEST
 from boute.optimizer.encoding import Point
+from boute.optimizer.placement.build import LEVELS
 from boute.optimizer.placement.place import cheapest_placement
 from boute.optimizer.problem import Problem
 from boute.optimizer.sobol_points import sobol_points
 from boute.plan.decision import Decision
 from boute.workload.arrays import Floats
 
-__all__ = ["greedy_points", "placements_of_ladder", "seeds"]
+__all__ = ["ends", "greedy_points", "placements_of_ladder", "seeds"]
 
 CHANCE: Final = 64
 _HEADROOMS: Final = (0.0, 0.15, 0.5)
@@ -52,15 +54,46 @@ def _cheapest_types(problem: Problem) -> Floats:
 
 def placements_of_ladder(problem: Problem) -> list[Decision]:
     """The cheapest placement within the inventory for each routing of the ladder."""
+    fullness = [FULLEST - headroom * (FULLEST - EMPTIEST) for headroom in _HEADROOMS]
+    return _placed(problem, _ladder(problem.encoding.models), fullness)
+
+
+def _placed(
+    problem: Problem, routings: Iterable[Floats], levels: Sequence[float]
+) -> list[Decision]:
+    """The cheapest placement for each routing at each fullness, where there is one."""
     found = []
-    for asked in _ladder(problem.encoding.models):
+    for asked in routings:
         routing = problem.decoder.routing_for(asked)
-        for headroom in _HEADROOMS:
-            fullness = FULLEST - headroom * (FULLEST - EMPTIEST)
+        for fullness in levels:
             placement = cheapest_placement(problem, np.array(routing.asked), fullness)
             if placement is not None:
                 found.append(assemble(problem.context, routing, placement))
     return found
+
+
+def ends(problem: Problem) -> list[Decision]:
+    """Each model alone, on each GPU type and on all, then two that share the load, cheapest first.
+
+    These are the ends of the front. Formulas misjudge them, and they add next to no volume to it.
+    """
+    encoding, ladder = problem.encoding, list(_ladder(problem.encoding.models))
+    alone = [fractions for fractions in ladder if fractions.max() == 1.0]
+    pairs = [fractions for fractions in ladder if fractions.max() < 1.0]
+    points = [
+        encoding.join(fractions, encoding.alone(gpu), 0.0, 0.0)
+        for fractions in alone
+        for gpu in range(encoding.gpus)
+    ]
+    decoded = [found for found in map(problem.decode, points) if isinstance(found, Decision)]
+    placed = _placed(problem, alone, (*LEVELS, FULLEST))
+    first = sorted([*decoded, *placed], key=partial(_price, problem))
+    second = sorted(_placed(problem, pairs, (FULLEST,)), key=partial(_price, problem))
+    return list({plan.key: plan for plan in [*first, *second]}.values())
+
+
+def _price(problem: Problem, plan: Decision) -> float:
+    return sum(problem.table.option(p).price_per_hour * p.replicas for p in plan.pools)
 
 
 def _ladder(models: int) -> Iterator[Floats]:
