@@ -31,6 +31,10 @@ __all__ = ["Problem", "nothing_decodes"]
 _SCALE_POINTS: Final = 256
 _SCALE_SEED: Final = 0
 
+# How far the reference point lies past the worst that is of use, in shares of the scale: a plan at
+# a limit is of use.
+_PAST: Final = 0.01
+
 
 class Problem:
     """Decoding, estimating and judging for one context.
@@ -125,8 +129,8 @@ class Problem:
         if not estimates:
             rejections = [found for found in decisions if isinstance(found, Rejection)]
             raise nothing_decodes(min(rejections, key=lambda found: found.shortfall))
-        best, worst = zip(*(self._range(name, estimates) for name in self.objectives), strict=True)
-        return Scale(self.objectives, np.array(best), np.array(worst))
+        best, worst = np.array([self._range(name, estimates) for name in self.objectives]).T
+        return Scale(self.objectives, best, worst + _PAST * (worst - best))
 
     def _corners(self) -> list[Point]:
         """All queries on one model, that on one GPU type, as full and as cheap as can be."""
@@ -138,7 +142,7 @@ class Problem:
         ]
 
     def _range(self, name: str, estimates: list[Estimate]) -> tuple[float, float]:
-        """Ideal and reference value of an objective: a target where there is one."""
+        """Ideal of an objective and the worst that is of use: a target where there is one."""
         targets = self.context.spec.targets
         if name == "quality":
             oracle = float(self.context.quality.max(axis=1).mean())
@@ -155,7 +159,7 @@ class Problem:
         if limit is not None:
             return 0.0, limit
         if name in MIGRATION:
-            # Plans at the limit are of use, so the reference is past it by as much as one GPU.
+            # Past the limit by as much as one GPU, for it may be 0.
             most = max(estimate.metrics[name] for estimate in estimates)
             return 0.0, targets.migration_limits().get(name, most) + 1.0
         # The slower half of what chance finds is of no interest to anyone.

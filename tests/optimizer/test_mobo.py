@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from boute.context import Context
 from boute.optimizer import mobo
+from boute.optimizer.exact import Exact
 from boute.optimizer.mobo import Mobo, Recipe
 from boute.optimizer.pareto import hypervolume, nondominated
 from boute.optimizer.problem import Problem
@@ -106,3 +108,24 @@ def test_it_is_better_than_its_seeds(problem: Problem, tried: Tried) -> None:
 
 def volume(trials: list[Trial]) -> float:
     return hypervolume(np.array([trial.values for trial in trials if trial.feasible]))
+
+
+def test_the_cheapest_plan_is_found_though_it_adds_next_to_no_volume(
+    context: Context, tried: Tried, limited: Callable[..., Context]
+) -> None:
+    problem = Problem(limited(context, [3, 4], 40.0))
+    listed = Exact(problem, 0)
+    told: list[Trial] = []
+    while plans := list(listed.ask(64)):
+        trials = tried(problem, points=plans)
+        listed.tell(trials)
+        told += trials
+    _, found = searched(problem, tried, Recipe(), batches=3)
+    assert least_cost(found, problem) <= least_cost(told, problem) * (1.0 + 1e-9)
+
+
+def least_cost(trials: list[Trial], problem: Problem) -> float:
+    """Of plans that keep the targets and are within the reference point, normalised."""
+    price = problem.objectives.index("cost_per_hour")
+    values = [trial.values for trial in trials if trial.feasible and trial.values is not None]
+    return min(float(value[price]) for value in values if (value < 1.0).all())

@@ -55,12 +55,18 @@ def test_the_scale_is_the_same_for_every_search(context: Context, problem: Probl
     assert again.worst.tolist() == problem.scale.worst.tolist()
 
 
-def test_targets_are_the_reference_point(context_of: ContextOf) -> None:
+def test_the_reference_point_is_a_little_past_the_targets(context_of: ContextOf) -> None:
     targets = {"e2e_p95_s": 30.0, "quality_min": 0.7, "budget_per_hour": 25.0}
     scale = Problem(context_of(targets=targets)).scale
-    assert dict(zip(scale.objectives, scale.worst, strict=True)) == pytest.approx(
-        {"e2e_p95_s": 30.0, "quality": 0.7, "cost_per_hour": 25.0}
-    )
+    at_targets = {"e2e_p95_s": 30.0, "quality": 0.7, "cost_per_hour": 25.0}
+    values = scale.normalise(np.array([at_targets[name] for name in scale.objectives]))
+    assert values == pytest.approx(np.full(3, 1.0 / 1.01))
+
+
+def test_without_a_floor_the_worst_model_counts(context_of: ContextOf) -> None:
+    problem = Problem(context_of(targets={}))
+    lowest = float(problem.context.quality.mean(axis=0).min())
+    assert lowest > problem.scale.worst[problem.objectives.index("quality")]
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -10,7 +10,7 @@ from boute.optimizer.assemble import assemble, price_per_hour
 from boute.optimizer.decoder import FULLEST
 from boute.optimizer.placement.place import cheapest_placement
 from boute.optimizer.problem import Problem
-from boute.optimizer.seeds import greedy_points, placements_of_ladder
+from boute.optimizer.seeds import ends, greedy_points, placements_of_ladder
 from boute.plan.decision import Decision
 
 
@@ -33,6 +33,28 @@ def test_greedy_points_want_each_type_alone_and_the_cheapest_of_each_model(
     alone = [np.tile(row, (encoding.models, 1)) for row in np.eye(encoding.gpus)]
     wanted = {encoding.split(point).wants.tobytes() for point in greedy_points(problem)}
     assert wanted == {wants.tobytes() for wants in (cheapest, *alone)}
+
+
+def test_among_the_ends_is_each_model_alone_for_as_little_as_can_be(problem: Problem) -> None:
+    rate = problem.context.workload.peak_rate_per_s
+    plans = ends(problem)
+    assert len({plan.key for plan in plans}) == len(plans)
+    for model, name in enumerate(problem.context.model_names):
+        alone = [plan for plan in plans if {pool.model for pool in plan.pools} == {name}]
+        least = min(price(problem, plan) for plan in alone)
+        assert price(problem, alone[0]) == least
+        of_one_option = (
+            option.replicas_for(rate / FULLEST) * option.price_per_hour
+            for option in problem.table.options
+            if option.model == model
+            and option.replicas_for(rate / FULLEST) * option.gpus
+            <= problem.context.supplies[option.gpu].count
+        )
+        assert least <= min(of_one_option) * (1.0 + 1e-9)
+
+
+def price(problem: Problem, plan: Decision) -> float:
+    return sum(problem.table.option(p).price_per_hour * p.replicas for p in plan.pools)
 
 
 def test_what_a_type_has_not_enough_of_goes_on_to_the_next(problem: Problem) -> None:
