@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from boute.optimizer.decoder import FULLEST
 from boute.optimizer.exact import Exact
-from boute.optimizer.placement.bound import cost_bound
+from boute.optimizer.placement.bound import SECONDS, cost_bound
 from boute.optimizer.search import Search
 from boute.optimizer.start import Started
 
@@ -27,8 +27,8 @@ class Certificate:
     cost_gap: float | None = None
 
 
-def certify(search: Search) -> Certificate:
-    """The certificate of a search that found a feasible plan; takes a few seconds at most."""
+def certify(search: Search, seconds: float = SECONDS) -> Certificate:
+    """The certificate of a search that found a feasible plan; takes about `seconds` at most."""
     sampler = search.sampler.sampler if isinstance(search.sampler, Started) else search.sampler
     says = [_exactness(search, sampler)] if isinstance(sampler, Exact) else []
     if "cost_per_hour" not in search.problem.objectives:
@@ -37,7 +37,7 @@ def certify(search: Search) -> Certificate:
     cheapest = min(
         trial.outcome.cost_per_hour for trial in search.trials if trial.feasible and trial.outcome
     )
-    found = cost_bound(search.problem)
+    found = cost_bound(search.problem, seconds=seconds)
     if found is None:
         says.append("cost: no bound is known for this policy, only for thresholds")
         return Certificate(tuple(says))

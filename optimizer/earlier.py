@@ -44,7 +44,8 @@ class Earlier:
     """What is known of an earlier world.
 
     `score_hash` and `peak_rate_per_s` are those of the study's header, empty and 0 where they are
-    not known. `current` is what runs, if `file` is a plan.
+    not known. `router` is the folder where its router should lie; `current` is what runs, if `file`
+    is a plan.
     """
 
     file: str
@@ -52,6 +53,7 @@ class Earlier:
     score_hash: str
     peak_rate_per_s: float
     past: tuple[Past, ...]
+    router: Path | None
     current: tuple[RunningPool, ...] | None = None
 
 
@@ -101,18 +103,20 @@ def _of_study(path: Path) -> Earlier:
     if not past:
         raise InputError("holds no plan that was tried", where=str(path), mend="leave --from out")
     content = sha256_of(header.spec_hash, *(each.decision.key for each in past))
-    return Earlier(str(path), content, header.score_hash, header.peak_rate_per_s, past)
+    router = path.parent / "router"
+    return Earlier(str(path), content, header.score_hash, header.peak_rate_per_s, past, router)
 
 
 def _of_plan(plan: Plan, path: Path, content_hash: str) -> Earlier:
     decision, current = decision_of(plan), tuple(running_pools(plan))
+    router = path.parent / plan.routing.router if plan.routing.router else None
     try:
         context = context_of(plan, path)
         table = OptionTable(context)
         estimated = Estimator(context, table).estimate(decision).metrics
     except (InputError, KeyError):  # its data is gone, or it has a pool that no table has
         past = (Past(decision, {}, plan.predicted),)
-        return Earlier(str(path), content_hash, "", 0.0, past, current)
+        return Earlier(str(path), content_hash, "", 0.0, past, router, current)
     past = (Past(decision, estimated, plan.predicted),)
     rate = context.workload.peak_rate_per_s
-    return Earlier(str(path), content_hash, score_hash(context), rate, past, current)
+    return Earlier(str(path), content_hash, score_hash(context), rate, past, router, current)

@@ -14,6 +14,7 @@ from boute.evaluate import latency_curves
 from boute.files import make_folder
 from boute.optimizer.begin import begin, check_current, with_current
 from boute.optimizer.certify import Certificate, certify
+from boute.optimizer.clock import Clock
 from boute.optimizer.earlier import load_earlier, taken_up
 from boute.optimizer.exact import MOST_PLANS
 from boute.optimizer.front import Origin, drawn_again, front_trials, make_plans, nothing_feasible
@@ -38,8 +39,6 @@ __all__ = ["Request", "Result", "Settings", "load_settings", "optimize", "search
 
 MOST_CURVES: Final = 12
 """Plans of a thinned trace that get latency curves, the most balanced: each takes a second."""
-DRAWING_SHARE: Final = 1 / 6
-"""Of a time limit: what the search leaves to the intervals of the front."""
 
 
 @dataclass(frozen=True)
@@ -125,15 +124,12 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     started = time.monotonic()
     settings = load_settings(request)
     where = str(request.spec_file)
-    problem, start = _begun(request, settings.spec)
+    problem, start, router = _begun(request, settings.spec)
     context = problem.context
     make_folder(request.out)
-    limit_s = settings.time_limit_s
-    end_s = None if limit_s is None else started + limit_s
     # A thinned trace states the error of thinning instead.
     intervals = request.intervals and context.workload.thinning is None
-    left = DRAWING_SHARE if intervals else 0.0
-    search_end_s = None if limit_s is None else started + (1.0 - left) * limit_s
+    clock = Clock.of(started, settings.time_limit_s, intervals=intervals)
     with (
         Study(_study_file(request), header_of(context, where, start)) as study,
         make_workers(context, request.workers) as workers,
@@ -143,27 +139,29 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
             study,
             settings.sampler,
             settings.seed,
-            Limits(settings.evaluations, search_end_s),
+            Limits(settings.evaluations, clock.search_end_s),
             workers,
             on_step,
         )
         found = time.monotonic()
         front = front_trials(search.trials)
         if intervals:
-            front = drawn_again(front, workers, end_s)
+            front = drawn_again(front, workers, clock.drawing_end_s)
         drawing_s = time.monotonic() - found if intervals else 0.0
     if not front:
         with located(where):
             raise nothing_feasible(search)
-    plans = _write_plans(front, problem, request, settings)
+    plans = _write_plans(front, problem, request, settings, router)
     view = _view(search, front, plans, request, context)
     _write_report(view, request.out)
-    certificate = certify(search)
+    certificate = certify(search, clock.certifying_s())
     return Result(tuple(plans), view, certificate, time.monotonic() - started, drawing_s, start)
 
 
-def _begun(request: Request, spec: Spec) -> tuple[Problem, Start | None]:
-    """The problem and what its search starts from, or started from if the study goes on."""
+def _begun(request: Request, spec: Spec) -> tuple[Problem, Start | None, Path | None]:
+    """The problem, what its search starts from, or started from if the study goes on, and where
+    the router of what it starts from should lie.
+    """
     where, folder = str(request.spec_file), request.spec_file.parent
     earlier = None if request.start_from is None else load_earlier(request.start_from)
     going_on = taken_up(request.study_file, earlier)
@@ -175,7 +173,8 @@ def _begun(request: Request, spec: Spec) -> tuple[Problem, Start | None]:
     with located(where):
         _check_robust(context)
         problem = Problem(context)
-    return problem, going_on.start if going_on else begin(problem, earlier)
+    start = going_on.start if going_on else begin(problem, earlier)
+    return problem, start, earlier.router if earlier else None
 
 
 def _check_robust(context: Context) -> None:
@@ -226,12 +225,17 @@ def _study_file(request: Request) -> Path:
 
 
 def _write_plans(
-    front: list[Trial], problem: Problem, request: Request, settings: Settings
+    front: list[Trial],
+    problem: Problem,
+    request: Request,
+    settings: Settings,
+    earlier_router: Path | None,
 ) -> list[Plan]:
     folder = make_folder(request.out / "plans")
     router_folder = request.out / "router"
     context = problem.context
-    router = chosen_router(context.table, context.spec.quality.router, context.folder)
+    choice = context.spec.quality.router
+    router = chosen_router(context.table, choice, context.folder, earlier_router)
     origin = Origin(
         spec_file=request.spec_file,
         sampler=settings.sampler,

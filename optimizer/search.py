@@ -36,6 +36,10 @@ class Limits:
     evaluations: int
     deadline_s: float | None = None
 
+    def are_over(self) -> bool:
+        """Whether the clock has passed the deadline."""
+        return self.deadline_s is not None and time.monotonic() >= self.deadline_s
+
 
 @dataclass(frozen=True)
 class Step:
@@ -67,6 +71,7 @@ class Search:
     rejections: dict[str, int] = field(default_factory=dict)
     nearest: Rejection | None = None
     ended: bool = False
+    _limits: Limits = Limits(0)
     _known: dict[str, Outcome] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
     _last_batch: int = 0
@@ -76,13 +81,14 @@ class Search:
 
     def run(self, limits: Limits) -> None:
         """Take up what the study holds, then go on to the limits."""
+        self._limits = limits
         self._known = self.study.outcomes()
         for batch in self.study.batches():
             self._finish(batch)
             self._last_batch = batch.id
         idle = 0
         while idle < _PATIENCE and (left := limits.evaluations - len(self._seen)) > 0:
-            if limits.deadline_s is not None and time.monotonic() >= limits.deadline_s:
+            if limits.are_over():
                 return
             candidates = list(self.sampler.ask(min(BATCH, left)))
             if not candidates:
@@ -129,7 +135,8 @@ class Search:
         told = [self._trial(candidate) for candidate in batch.candidates]
         for trial in told:
             self._note(trial)
-        self.sampler.tell(told)
+        if not self._limits.are_over():  # what it would prepare, nobody would ask for
+            self.sampler.tell(told)
 
     def _trial(self, candidate: Candidate) -> Trial:
         point = self.problem.point_of(candidate)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from scipy.stats import qmc
-
 from boute.optimizer.encoding import Point
 
 __all__ = ["sobol_points"]
@@ -11,6 +9,8 @@ __all__ = ["sobol_points"]
 
 def sobol_points(dimensions: int, count: int, seed: int, skip: int = 0) -> list[Point]:
     """Points skip, skip + 1, ... of a scrambled Sobol sequence in the unit cube."""
+    from scipy.stats import qmc
+
     engine = qmc.Sobol(dimensions, scramble=True, rng=seed)
     if skip:
         engine.fast_forward(skip)

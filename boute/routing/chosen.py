@@ -7,12 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from boute.errors import DataError, SpecError
+from boute.routing.encoders.embedding import EmbeddingModel
 from boute.routing.evaluation.seen import seen_before
 from boute.routing.held_out import held_out_predictions
 from boute.routing.policies.evidence import Evidence
 from boute.routing.router import Router
 from boute.routing.table import MINIMUM_ROWS, QualityTable
-from boute.routing.training import Recipe, fit_router, held_out_scores, sampled
+from boute.routing.training import (
+    Recipe,
+    fit_router,
+    held_out_scores,
+    model_of,
+    sampled,
+)
 from boute.spec.load import resolve
 from boute.spec.model import Quality, RouterChoice
 from boute.workload.arrays import Floats
@@ -68,11 +75,35 @@ def evidence_of(
     return Evidence(score, found.quality, found.output_tokens)
 
 
-def chosen_router(table: QualityTable, choice: RouterChoice, folder: Path) -> Router:
-    """The router that is served: the one named, or one fitted on all rows of the table."""
+def chosen_router(
+    table: QualityTable, choice: RouterChoice, folder: Path, earlier: Path | None = None
+) -> Router:
+    """The router that is served: the one named, or one fitted on all rows of the table.
+
+    The router of an `earlier` folder is taken where it was fitted on the same rows by the same
+    recipe: to fit it again would take its time, and give it again.
+    """
     if choice.folder is not None:
         return _load(table, choice.folder, folder)
-    return fit_router(table, range(len(table.models)), _recipe(choice, folder))
+    recipe = _recipe(choice, folder)
+    found = None if earlier is None else _fitted_before(earlier, table, recipe)
+    return found or fit_router(table, range(len(table.models)), recipe)
+
+
+def _fitted_before(folder: Path, table: QualityTable, recipe: Recipe) -> Router | None:
+    """The router in a folder, unless it is damaged or of other rows or another recipe."""
+    try:
+        router = Router.load(folder)
+    except DataError:
+        return None
+    rows = sampled(table, recipe.seed)
+    made = (router.kind, router.models, router.data_hash, _files(router.encoder.model))
+    asked = (recipe.kind, rows.models, rows.hash(), _files(model_of(recipe)))
+    return router if made == asked else None
+
+
+def _files(model: EmbeddingModel | None) -> dict[str, bytes]:
+    return {} if model is None else model.files
 
 
 def _recipe(choice: RouterChoice, folder: Path) -> Recipe:

@@ -86,9 +86,10 @@ class QualityTable:
 
     def hash(self) -> str:
         """SHA-256 of what a router is fitted on."""
-        arrays = [a for a in (self.quality, self.features, self.score) if a is not None]
-        parts = [array.tobytes() for array in arrays]
-        return sha256_of(*self.models, *self.feature_names, *parts, *(self.text or ()))
+        arrays = (self.quality, self.output_tokens, self.features, self.score)
+        parts = [array.tobytes() for array in arrays if array is not None]
+        texts = [*(self.text or ()), *(self.task or ())]
+        return sha256_of(*self.models, *self.feature_names, *parts, *texts)
 
 
 def load_quality_table(

@@ -29,7 +29,8 @@ def earlier(problem: Problem) -> Earlier:
     """The small world with one trial."""
     decision, context = chance(problem, 0), problem.context
     past = Past(decision, {}, evaluate(decision, context.workload, context))
-    return Earlier("old.db", "hash", score_hash(context), context.workload.peak_rate_per_s, (past,))
+    rate = context.workload.peak_rate_per_s
+    return Earlier("old.db", "hash", score_hash(context), rate, (past,), router=None)
 
 
 def chance(problem: Problem, seed: int) -> Decision:

@@ -70,7 +70,7 @@ def test_no_bound_is_known_of_a_plan_fuller_than_the_table_would_have_it(
 
     search = searched(context, "sobol", 8)
     for bound, says in ((1e6, "fuller than the capacity table"), (float("-inf"), "HiGHS")):
-        monkeypatch.setattr(module, "cost_bound", lambda problem, b=bound: CostBound(b, b))
+        monkeypatch.setattr(module, "cost_bound", lambda problem, seconds, b=bound: CostBound(b, b))
         found = certify(search)
         assert found.cost_gap is None
         assert "no bound is known" in found.says[0]

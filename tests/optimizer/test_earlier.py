@@ -44,6 +44,7 @@ def test_a_study_says_what_it_expected_and_what_it_found(
     assert earlier.score_hash == score_hash(problem.context)
     assert earlier.peak_rate_per_s == problem.context.workload.peak_rate_per_s
     assert earlier.current is None
+    assert earlier.router == study_file.parent / "router"
 
 
 def test_a_plan_says_what_runs_and_what_was_expected_of_it(
@@ -55,6 +56,8 @@ def test_a_plan_says_what_runs_and_what_was_expected_of_it(
     save_plan(plan, tmp_path / "plan.yaml")
     earlier = load_earlier(tmp_path / "plan.yaml")
     assert earlier.current == tuple(running_pools(plan))
+    assert earlier.router is not None
+    assert earlier.router.resolve() == tmp_path / "router.npz"
     (past,) = earlier.past
     assert past.outcome == plan.predicted
     assert past.estimated == problem.estimator.estimate(past.decision).metrics

@@ -108,6 +108,16 @@ def test_a_deadline_stops_between_batches(start: Start) -> None:
     assert {len(batch.candidates) for batch in search.study.batches()} == {BATCH}
 
 
+def test_what_came_too_late_is_recorded_and_not_learned(start: Start, problem: Problem) -> None:
+    """Learning may take a second, and nobody asks for what came of it."""
+    points = [(value,) * problem.encoding.dimensions for value in (0.2, 0.5)]
+    sampler = Listed(points)
+    search = start(sampler, on_step=lambda step: time.sleep(0.4))
+    search.run(Limits(100, time.monotonic() + 0.3))
+    assert len(search.trials) == len(search.study.outcomes()) > 0
+    assert sampler.told == []
+
+
 def test_a_study_that_is_full_is_taken_up_and_not_gone_on_with(start: Start) -> None:
     first = start()
     first.run(Limits(10))

@@ -42,6 +42,37 @@ def test_a_trained_router_is_judged_on_what_it_has_not_seen(
         judged_rows(table.take(range(60)), choice, tmp_path, seed=0)
 
 
+@pytest.mark.parametrize("kind", ["lexical", "neighbours"])
+def test_a_router_fitted_before_on_the_same_rows_is_taken(
+    text_table: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    table, choice = text_table(), RouterChoice(kind=kind)
+    digest = chosen_router(table, choice, tmp_path).save(tmp_path / "before")
+    monkeypatch.setattr("boute.routing.chosen.fit_router", None)
+    taken = chosen_router(table, choice, tmp_path, tmp_path / "before")
+    assert taken.save(tmp_path / "again") == digest
+
+
+def test_a_router_fitted_before_on_something_else_is_fitted_again(
+    text_table: Make, tmp_path: Path
+) -> None:
+    table, choice = text_table(), RouterChoice(kind="lexical")
+    before = tmp_path / "before"
+    digest = chosen_router(table, choice, tmp_path).save(before)
+    others = {
+        "rows": (table.take(range(len(table) - 1)), choice),
+        "lengths": (replace(table, output_tokens=2.0 * table.output_tokens), choice),
+        "models": (replace(table, models=("a", "b")), choice),
+        "kind": (table, RouterChoice(kind="neighbours")),
+    }
+    for name, (other, asked) in others.items():
+        again = chosen_router(other, asked, tmp_path, before)
+        assert again.save(tmp_path / name) != digest
+    (before / "arrays.npz").write_bytes(b"damaged")
+    for folder in (before, tmp_path / "none"):
+        assert chosen_router(table, choice, tmp_path, folder).save(tmp_path / "new") == digest
+
+
 def test_routers_that_do_not_fit(text_table: Make, tmp_path: Path) -> None:
     table = text_table(rows=60)
     fit_router(table, [0, 1]).save(tmp_path / "mine")

@@ -1,5 +1,6 @@
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,19 @@ def test_formats_agree(tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
     write_csv(tmp_path / "q.csv", rows())
     assert load(tmp_path, table=name).hash() == load(tmp_path).hash()
+
+
+def test_its_hash_is_of_all_that_a_router_is_fitted_on(tmp_path: Path) -> None:
+    write_csv(tmp_path / "q.csv", rows())
+    table = load(tmp_path)
+    others = [
+        replace(table, quality=1.0 - table.quality),
+        replace(table, output_tokens=table.output_tokens + 1.0),
+        replace(table, task=("a",) * len(table)),
+        replace(table, text=tuple(reversed(table.text or ()))),
+        replace(table, models=tuple(reversed(table.models))),
+    ]
+    assert len({table.hash(), *(other.hash() for other in others)}) == 1 + len(others)
 
 
 def test_mapped_and_prefixed_columns(tmp_path: Path) -> None:

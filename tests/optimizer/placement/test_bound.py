@@ -7,9 +7,9 @@ import pytest
 
 from boute.context import Context
 from boute.optimizer.decoder import FULLEST
-from boute.optimizer.placement.bound import build_bound, cost_bound
-from boute.optimizer.placement.build import build_cheapest
-from boute.optimizer.placement.solve import relaxed, solve
+from boute.optimizer.placement.bound import cost_bound
+from boute.optimizer.placement.build import Program, build_cheapest
+from boute.optimizer.placement.solve import Solution, solve
 from boute.optimizer.problem import Problem
 from boute.optimizer.sobol_points import sobol_points
 from boute.plan.decision import Decision
@@ -58,10 +58,19 @@ def test_a_floor_that_no_routing_keeps_has_no_plan(context_of: Callable[..., Con
     assert cost_bound(problem).whole == np.inf
 
 
-def test_three_models_have_a_relaxation(context_of: Callable[..., Context]) -> None:
+def test_split_paths_give_a_bound_where_whole_ones_take_too_long(
+    context_of: Callable[..., Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
     models = ["llama-3.1-8b", "llama-3.1-70b", {"name": "llama-3.1-405b", "weights": "fp8"}]
     problem = Problem(
         context_of(models=models, gpus={"h100-sxm": {"count": 16}, "l40s": {"count": 8}})
     )
-    program = build_bound(problem)
-    assert 0.0 < relaxed(program) < np.inf
+    whole = cost_bound(problem, seconds=20.0)
+
+    def hasty(program: Program, **limits: float) -> Solution:
+        return Solution(None, -np.inf) if program.whole.all() else solve(program, **limits)
+
+    monkeypatch.setattr("boute.optimizer.placement.bound.solve", hasty)
+    split = cost_bound(problem, seconds=20.0)
+    assert 0.0 < split.relaxed == whole.relaxed
+    assert split.relaxed < split.whole <= whole.whole * (1.0 + 1e-3)
