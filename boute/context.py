@@ -145,16 +145,19 @@ class Context:
         return {supply.name: supply for supply in self.supplies}[name]
 
 
-def prepare(spec: Spec, folder: Path, *, where: str = "boute.yaml") -> Context:
+def prepare(
+    spec: Spec, folder: Path, *, where: str = "boute.yaml", earlier_router: Path | None = None
+) -> Context:
     """Load all that a spec names, relative to `folder`; raise SpecError, ProfileError, DataError.
 
-    `where` is what the spec is called in messages.
+    `where` is what the spec is called in messages. What lies beside an earlier router is not worked
+    out again, if it is of the same rows.
     """
     with located(where):
-        return _prepare(spec, folder)
+        return _prepare(spec, folder, earlier_router)
 
 
-def _prepare(spec: Spec, folder: Path) -> Context:
+def _prepare(spec: Spec, folder: Path, earlier_router: Path | None) -> Context:
     spec = _with_current(spec, folder)
     family = _family(spec, folder)
     names = tuple(member.name for member in family)
@@ -165,8 +168,8 @@ def _prepare(spec: Spec, folder: Path) -> Context:
     seed = spec.workload.seed
     trace = load_trace(spec.workload, folder, seed)
     table = load_quality_table(spec.quality, [member.choice for member in family], folder)
-    table, score = judged_rows(table, spec.quality.router, folder, seed)
-    evidence = evidence_of(table, score, spec.quality, folder, seed)
+    table, score = judged_rows(table, spec.quality.router, folder, seed, earlier_router)
+    evidence = evidence_of(table, score, spec.quality, folder, seed, earlier_router)
     windows, thinning = thin(trace, spec.workload.thin_to, seed)
     workload = pair(
         windows,

@@ -30,7 +30,13 @@ def context_of(
     if trace is not None:
         workload = WorkloadSource(trace=os.path.abspath(trace), seed=spec.workload.seed)
         spec = with_workload(spec, workload, is_other=True)
-    return prepare(changed_spec(spec, rate_scale=rate_scale), path.parent, where=str(path))
+    router = plan.routing.router
+    return prepare(
+        changed_spec(spec, rate_scale=rate_scale),
+        path.parent,
+        where=str(path),
+        earlier_router=path.parent / router if router else None,
+    )
 
 
 def whole_workload(context: Context, decision: Decision) -> Workload:

@@ -31,7 +31,7 @@ from boute.plan.model import Plan
 from boute.plan.store import save_plan
 from boute.report.study_view import QUANTILES, Progress, StudyView, TrialView
 from boute.routing.apgr import router_report
-from boute.routing.chosen import chosen_router
+from boute.routing.chosen import chosen_router, remember_judged
 from boute.spec.load import load_spec
 from boute.spec.model import Spec
 
@@ -129,7 +129,7 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     make_folder(request.out)
     # A thinned trace states the error of thinning instead.
     intervals = request.intervals and context.workload.thinning is None
-    clock = Clock.of(started, settings.time_limit_s, intervals=intervals)
+    clock = Clock.of(started, time.monotonic(), settings.time_limit_s, intervals=intervals)
     with (
         Study(_study_file(request), header_of(context, where, start)) as study,
         make_workers(context, request.workers) as workers,
@@ -169,12 +169,13 @@ def _begun(request: Request, spec: Spec) -> tuple[Problem, Start | None, Path | 
     with located(where):
         spec = with_current(spec, known.current if known else None)
         check_current(spec, folder, request.out / "plans")
-    context = prepare(spec, folder, where=where)
+    router = earlier.router if earlier else None
+    context = prepare(spec, folder, where=where, earlier_router=router)
     with located(where):
         _check_robust(context)
         problem = Problem(context)
     start = going_on.start if going_on else begin(problem, earlier)
-    return problem, start, earlier.router if earlier else None
+    return problem, start, router
 
 
 def _check_robust(context: Context) -> None:
@@ -243,6 +244,8 @@ def _write_plans(
         router_folder=router_folder,
         router_hash=router.save(router_folder),
     )
+    seed = context.spec.workload.seed
+    remember_judged(router_folder, context.table, context.evidence, choice, context.folder, seed)
     plans = make_plans(front, problem, origin, folder)
     for plan in plans:
         save_plan(plan, folder / f"{plan.name}.yaml")

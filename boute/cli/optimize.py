@@ -30,7 +30,8 @@ def optimize(
         int | None, typer.Option("--evaluations", min=1, help="Plans to simulate, in all.")
     ] = None,
     time_limit: Annotated[
-        float | None, typer.Option("--time-limit", min=0.1, help="Stop after so many seconds.")
+        float | None,
+        typer.Option("--time-limit", min=0.1, help="Be done in about so many seconds."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the search.")

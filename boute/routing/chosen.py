@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from boute.errors import DataError, SpecError
+from boute.files import sha256_of
 from boute.routing.encoders.embedding import EmbeddingModel
 from boute.routing.evaluation.seen import seen_before
 from boute.routing.held_out import held_out_predictions
 from boute.routing.policies.evidence import Evidence
+from boute.routing.remembered import recall, remember
 from boute.routing.router import Router
 from boute.routing.table import MINIMUM_ROWS, QualityTable
 from boute.routing.training import (
@@ -24,21 +26,28 @@ from boute.spec.load import resolve
 from boute.spec.model import Quality, RouterChoice
 from boute.workload.arrays import Floats
 
-__all__ = ["chosen_router", "evidence_of", "judged_rows"]
+__all__ = ["chosen_router", "evidence_of", "judged_rows", "remember_judged"]
 
 
 def judged_rows(
-    table: QualityTable, choice: RouterChoice, folder: Path, seed: int
+    table: QualityTable,
+    choice: RouterChoice,
+    folder: Path,
+    seed: int,
+    earlier: Path | None = None,
 ) -> tuple[QualityTable, Floats]:
     """The rows that plans are judged on, and their scores [M], none from a fit that saw its query.
 
-    The columns of the table are in cost order; files are relative to `folder`. Raise DataError or
-    InputError for a router or an embedding model that cannot be used.
+    The columns of the table are in cost order; files are relative to `folder`. Scores that lie
+    beside an `earlier` router are taken if they are of the same rows. Raise DataError or InputError
+    for a router or an embedding model that cannot be used.
     """
     if choice.folder is None:
         table = sampled(table, seed)
         recipe = _recipe(choice, folder)
-        return table, held_out_scores(table, range(len(table.models)), seed, recipe)
+        models = range(len(table.models))
+        known = recall(earlier, _key(table, recipe, seed), len(models))
+        return table, known.score if known else held_out_scores(table, models, seed, recipe)
     router = _load(table, choice.folder, folder)
     assert table.text is not None
     unseen = np.flatnonzero(~seen_before(table.text, router.reference.texts))
@@ -53,7 +62,12 @@ def judged_rows(
 
 
 def evidence_of(
-    table: QualityTable, score: Floats, quality: Quality, folder: Path, seed: int
+    table: QualityTable,
+    score: Floats,
+    quality: Quality,
+    folder: Path,
+    seed: int,
+    earlier: Path | None = None,
 ) -> Evidence:
     """What the policy of a spec knows of the rows that plans are judged on, with their scores [M].
 
@@ -70,9 +84,32 @@ def evidence_of(
     choice = quality.router
     if choice.folder is None:
         recipe = _recipe(choice, folder)
-        return Evidence(score, *held_out_predictions(table, range(len(table.models)), seed, recipe))
+        models = range(len(table.models))
+        known = recall(earlier, _key(table, recipe, seed), len(models))
+        if known and known.quality is not None and known.output_tokens is not None:
+            return Evidence(score, known.quality, known.output_tokens)
+        return Evidence(score, *held_out_predictions(table, models, seed, recipe))
     found = _load(table, choice.folder, folder).predict(table.text or ())
     return Evidence(score, found.quality, found.output_tokens)
+
+
+def remember_judged(
+    router_folder: Path,
+    table: QualityTable,
+    evidence: Evidence,
+    choice: RouterChoice,
+    folder: Path,
+    seed: int,
+) -> None:
+    """Keep what rows were judged by beside their router, unless it is that router itself."""
+    if choice.folder is None:
+        remember(router_folder, _key(table, _recipe(choice, folder), seed), evidence)
+
+
+def _key(table: QualityTable, recipe: Recipe, seed: int) -> str:
+    """What held-out fits depend on."""
+    files = [part for item in sorted(_files(model_of(recipe)).items()) for part in item]
+    return sha256_of(table.hash(), recipe.kind, str(recipe.seed), str(seed), *files)
 
 
 def chosen_router(

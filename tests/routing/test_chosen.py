@@ -8,10 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from boute.errors import DataError, InputError
-from boute.routing.chosen import chosen_router, judged_rows
+from boute.routing.chosen import chosen_router, evidence_of, judged_rows, remember_judged
+from boute.routing.policies.evidence import Evidence
 from boute.routing.table import QualityTable
 from boute.routing.training import Recipe, fit_router, held_out_scores
-from boute.spec.model import RouterChoice
+from boute.spec.model import Quality, RouterChoice
 
 Make = Callable[..., QualityTable]
 
@@ -71,6 +72,35 @@ def test_a_router_fitted_before_on_something_else_is_fitted_again(
     (before / "arrays.npz").write_bytes(b"damaged")
     for folder in (before, tmp_path / "none"):
         assert chosen_router(table, choice, tmp_path, folder).save(tmp_path / "new") == digest
+
+
+@pytest.mark.parametrize("policy", ["thresholds", "utility"])
+def test_what_rows_were_judged_by_is_not_worked_out_again(
+    text_table: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: Any
+) -> None:
+    table, choice = text_table(), RouterChoice(kind="lexical")
+    quality = Quality(table="q.csv", router=choice, policy=policy)
+    _, score = judged_rows(table, choice, tmp_path, 3)
+    evidence = evidence_of(table, score, quality, tmp_path, 3)
+    remember_judged(tmp_path / "before", table, evidence, choice, tmp_path, 3)
+    other_seed = judged_rows(table, choice, tmp_path, 4, tmp_path / "before")[1]
+    assert other_seed.tobytes() == held_out_scores(table, [0, 1], 4).tobytes()
+    for name in ("held_out_scores", "held_out_predictions"):
+        monkeypatch.setattr(f"boute.routing.chosen.{name}", None)
+    _, again = judged_rows(table, choice, tmp_path, 3, tmp_path / "before")
+    assert again.tobytes() == score.tobytes()
+    found = evidence_of(table, again, quality, tmp_path, 3, tmp_path / "before")
+    for name in ("quality", "output_tokens"):
+        asked, got = getattr(evidence, name), getattr(found, name)
+        assert (asked is None) == (got is None) == (policy == "thresholds")
+        assert asked is None or asked.tobytes() == got.tobytes()
+
+
+def test_nothing_is_kept_of_a_router_that_was_given(text_table: Make, tmp_path: Path) -> None:
+    evidence = Evidence(np.zeros(5))
+    choice = RouterChoice(folder="mine")
+    remember_judged(tmp_path / "out", text_table(), evidence, choice, tmp_path, 3)
+    assert not (tmp_path / "out").exists()
 
 
 def test_routers_that_do_not_fit(text_table: Make, tmp_path: Path) -> None:
