@@ -16,9 +16,9 @@ __all__ = ["Clock"]
 
 DRAWING_SHARE: Final = 1 / 6
 """Of a time limit: what the search leaves to the intervals of the front."""
-WRITING_SHARE: Final = 1 / 4
+WRITING_SHARE: Final = 3 / 8
 """Of a time limit: what both leave to the certificate and the files, up to MOST_WRITING_S."""
-MOST_WRITING_S: Final = 2.0
+MOST_WRITING_S: Final = 3.0
 
 SEARCH_SHARE: Final = 1 / 8
 """Of a time limit: what the search gets at least, however long its preparation took."""

@@ -39,6 +39,9 @@ __all__ = ["SECONDS", "CostBound", "build_bound", "cost_bound"]
 SECONDS: Final = 3.0
 """What HiGHS gets for a bound if nothing else is said."""
 
+# HiGHS looks at the clock between steps, of which the first takes about as long.
+_LEAST_S: Final = 1.0
+
 
 class CostBound(NamedTuple):
     """Dollars an hour that no plan of the table is below: replicas split, and replicas whole."""
@@ -70,7 +73,7 @@ def cost_bound(problem: Problem, *, seconds: float = SECONDS) -> CostBound | Non
     split = solve(replace(program, whole=replicas.astype(np.int64)), seconds=seconds)
     best = max(loose, split.bound)
     left_s = end_s - time.monotonic()
-    if left_s <= 0.0 or split.columns is None or _is_whole(split.columns[~replicas]):
+    if left_s < _LEAST_S or split.columns is None or _is_whole(split.columns[~replicas]):
         return CostBound(loose, best)
     return CostBound(loose, max(best, solve(program, seconds=left_s).bound))
 

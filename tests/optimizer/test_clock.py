@@ -20,7 +20,7 @@ def test_the_parts_follow_each_other_within_the_limit(limit_s: float, intervals:
     clock = Clock.of(1000.0, 1000.0, limit_s, intervals=intervals)
     assert clock.search_end_s is not None
     assert clock.drawing_end_s is not None
-    assert 1000.0 + 0.5 * limit_s < clock.search_end_s <= clock.drawing_end_s
+    assert 1000.0 + 0.4 * limit_s < clock.search_end_s <= clock.drawing_end_s
     assert (clock.search_end_s < clock.drawing_end_s) == intervals
     assert clock.end_s == 1000.0 + limit_s
     assert 0.0 < clock.end_s - clock.drawing_end_s <= MOST_WRITING_S
