@@ -67,6 +67,7 @@ clean:
 
 # The picture of the README and the tables of docs/examples.md.
 figures: install
+	mkdir -p out
 	$(BIN)/boute optimize examples/quickstart/boute.yaml --out out/quickstart | tee out/quickstart.txt
 	cp out/quickstart/front.png docs/front.png
 	test ! -d ../shared/data/azure2023 || \
