@@ -55,8 +55,10 @@ _PATIENCE: Final = 20
 # Expected gain in normalised hypervolume below which nothing more is asked for.
 TOLERANCE: Final = 1e-7
 
-# How many times as dear a tried plan has to be that does as much.
+# How many times as dear a tried plan has to be that does as much; and once so many were tried.
 _BARGAIN: Final = 1.05
+_SMALL_BARGAIN: Final = 1.001
+_EARLY: Final = 64
 
 # Work spent on looks at the ends of the front between two batches.
 _END_WORK: Final = WORK // 16
@@ -205,10 +207,11 @@ class Mobo:
         Who asks for a quality and a latency at least cost sees ratios of cost. Volume does not: at
         the cheap end of the front half the cost is next to none of it.
         """
-        members = [found for found in self._levels[-1].archive.members
-                   if found.draft not in self._tried]  # fmt: skip
+        level = self._levels[-1]
+        known = {found.draft: found for found in [*level.archive.members, *(level.cheapest or ())]}
+        members = [found for draft, found in known.items() if draft not in self._tried]
         front, names = self._front(), self._problem.objectives
-        if "cost_per_hour" not in names or not members or not len(front):
+        if level.cheapest is None or not members or not len(front):
             return None
         price = names.index("cost_per_hour")
         own = np.array([found.values for found in members])
@@ -216,7 +219,8 @@ class Mobo:
         least = np.where(does_more.all(axis=2), front[:, price], 1.0).min(axis=1)
         ratio = least / np.maximum(own[:, price], _SMALLEST)
         best = int(ratio.argmax())
-        return members[best] if ratio[best] > _BARGAIN else None
+        asked = _BARGAIN if len(self._trials) < _EARLY else _SMALL_BARGAIN
+        return members[best] if ratio[best] > asked else None
 
     def _by_surrogate(self, count: int) -> list[Looked]:
         from boute.optimizer.acquisition import choose
