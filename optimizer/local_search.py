@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 
 from boute.optimizer.archive import Archive, Looked
-from boute.optimizer.cheapest import Cheapest
 from boute.optimizer.draft import Draft
 from boute.optimizer.fidelity.looker import Looker
 from boute.optimizer.moves import Moves
@@ -49,11 +48,6 @@ class LocalSearch:
         self._steps: dict[Draft, Iterator[Draft]] = {}
         self.looked: dict[Draft, Looked] = {}
         self.archive = Archive(len(problem.objectives))
-        self.cheapest = (
-            Cheapest(problem.objectives.index("cost_per_hour"))
-            if "cost_per_hour" in problem.objectives
-            else None
-        )
 
     def look(self, draft: Draft) -> Looked:
         """What a draft is worth; remembered, and kept in the archive if it is good."""
@@ -63,8 +57,6 @@ class LocalSearch:
             looked = Looked(draft, values, metrics, violation)
             self.looked[draft] = looked
             self.archive.add(looked)
-            if self.cheapest is not None:
-                self.cheapest.add(looked)
         return self.looked[draft]
 
     def look_at(self, drafts: Iterable[Draft], work: float = math.inf) -> None:

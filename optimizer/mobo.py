@@ -55,9 +55,10 @@ _PATIENCE: Final = 20
 # Expected gain in normalised hypervolume below which nothing more is asked for.
 TOLERANCE: Final = 1e-7
 
-# How many times as dear a tried plan has to be that does as much; and once so many were tried.
+# How many times as dear a tried plan has to be that does as much.
 _BARGAIN: Final = 1.05
-_SMALL_BARGAIN: Final = 1.001
+
+# Trials after which the ends of the front are tried too that no tried plan beats.
 _EARLY: Final = 64
 
 # Work spent on looks at the ends of the front between two batches.
@@ -194,9 +195,10 @@ class Mobo:
 
     def _promising(self, count: int) -> list[Looked]:
         if self._is_exact:
-            bargain = self._bargain() if count > 1 else None
-            gains = [looked for looked in self._gains(count) if looked is not bargain]
-            return gains if bargain is None else [*gains[: count - 1], bargain]
+            extra = [self._bargain(), self._end()] if count > 2 else []
+            sure = list(dict.fromkeys(found for found in extra if found is not None))
+            gains = [looked for looked in self._gains(count) if looked not in sure]
+            return [*gains[: count - len(sure)], *sure]
         if not self._recipe.surrogate or len(self._trials) < 2:
             return self._gains(count)
         return self._by_surrogate(count)
@@ -207,11 +209,10 @@ class Mobo:
         Who asks for a quality and a latency at least cost sees ratios of cost. Volume does not: at
         the cheap end of the front half the cost is next to none of it.
         """
-        level = self._levels[-1]
-        known = {found.draft: found for found in [*level.archive.members, *(level.cheapest or ())]}
-        members = [found for draft, found in known.items() if draft not in self._tried]
+        members = [found for found in self._levels[-1].archive.members
+                   if found.draft not in self._tried]  # fmt: skip
         front, names = self._front(), self._problem.objectives
-        if level.cheapest is None or not members or not len(front):
+        if "cost_per_hour" not in names or not members or not len(front):
             return None
         price = names.index("cost_per_hour")
         own = np.array([found.values for found in members])
@@ -219,8 +220,23 @@ class Mobo:
         least = np.where(does_more.all(axis=2), front[:, price], 1.0).min(axis=1)
         ratio = least / np.maximum(own[:, price], _SMALLEST)
         best = int(ratio.argmax())
-        asked = _BARGAIN if len(self._trials) < _EARLY else _SMALL_BARGAIN
-        return members[best] if ratio[best] > asked else None
+        return members[best] if ratio[best] > _BARGAIN else None
+
+    def _end(self) -> Looked | None:
+        """The cheapest of the ends that is untried and that no tried plan beats.
+
+        The archive may have dropped it for one that is much alike, and a cent dearer.
+        """
+        if len(self._trials) < _EARLY:
+            return None
+        looked, front = self._levels[-1].looked, self._front()
+        for draft in self._ends:
+            found = looked.get(draft)
+            if found is None or draft in self._tried or found.violation > 0.0:
+                continue
+            if np.all(found.values < 1.0) and not np.any(np.all(front <= found.values, axis=1)):
+                return found
+        return None
 
     def _by_surrogate(self, count: int) -> list[Looked]:
         from boute.optimizer.acquisition import choose

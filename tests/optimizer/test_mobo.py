@@ -13,6 +13,7 @@ from boute.optimizer.exact import Exact
 from boute.optimizer.mobo import Mobo, Recipe
 from boute.optimizer.pareto import hypervolume, nondominated
 from boute.optimizer.problem import Problem
+from boute.optimizer.seeds import ends
 from boute.optimizer.sobol_points import sobol_points
 from boute.optimizer.trial import Trial
 
@@ -129,3 +130,16 @@ def least_cost(trials: list[Trial], problem: Problem) -> float:
     price = problem.objectives.index("cost_per_hour")
     values = [trial.values for trial in trials if trial.feasible and trial.values is not None]
     return min(float(value[price]) for value in values if (value < 1.0).all())
+
+
+def test_in_the_end_no_end_of_the_front_is_better_than_what_was_tried(
+    problem: Problem, tried: Tried
+) -> None:
+    _, told = searched(problem, tried, Recipe(), batches=16)
+    front = np.array([trial.values for trial in told if trial.feasible])
+    checked = 0
+    for trial in tried(problem, points=ends(problem)):
+        if trial.values is not None and trial.feasible and np.all(trial.values < 1.0):
+            assert np.any(np.all(front <= trial.values + 1e-9, axis=1))
+            checked += 1
+    assert checked > 3
