@@ -25,6 +25,7 @@ from boute.plan.model import Routing
 from boute.workload.arrays import Floats
 
 __all__ = [
+    "best_placed",
     "best_placements",
     "grid_routings",
     "sequential_plans",
@@ -83,8 +84,7 @@ def sequential_plans(problem: Problem) -> Iterator[Decision]:
     kept = nondominated(np.column_stack([-np.array(quality), general]))
     for routing, keep in zip(routings, kept, strict=True):
         if keep:
-            for placement in best_placements(problem, np.array(routing.asked)):
-                yield assemble(problem.context, routing, placement)
+            yield from best_placed(problem, routing)
 
 
 def grid_routings(problem: Problem) -> list[Routing]:
@@ -97,6 +97,12 @@ def grid_routings(problem: Problem) -> list[Routing]:
 
 def _fits(models: int, steps: int) -> bool:
     return count_compositions(models, steps) <= _ROUTINGS
+
+
+def best_placed(problem: Problem, routing: Routing) -> Iterator[Decision]:
+    """The plans of a routing with its best placements."""
+    for placement in best_placements(problem, np.array(routing.asked)):
+        yield assemble(problem.context, routing, placement)
 
 
 def best_placements(problem: Problem, asked: Floats) -> Iterator[Placement]:

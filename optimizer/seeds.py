@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from boute.optimizer.assemble import assemble
-from boute.optimizer.baselines import best_placements
+from boute.optimizer.baselines import best_placed
 from boute.optimizer.decoder import EMPTIEST, FULLEST
 from boute.optimizer.encoding import Point
 from boute.optimizer.placement.place import cheapest_placement
@@ -86,17 +86,14 @@ def ends(problem: Problem) -> list[Decision]:
         for gpu in range(encoding.gpus)
     ]
     decoded = [found for found in map(problem.decode, points) if isinstance(found, Decision)]
-    placed = [plan for fractions in alone for plan in _best_placed(problem, fractions)]
+    placed = [
+        plan
+        for fractions in alone
+        for plan in best_placed(problem, problem.decoder.routing_for(fractions))
+    ]
     first = sorted([*decoded, *placed], key=partial(_price, problem))
     second = sorted(_placed(problem, pairs, (FULLEST,)), key=partial(_price, problem))
     return list({plan.key: plan for plan in [*first, *second]}.values())
-
-
-def _best_placed(problem: Problem, asked: Floats) -> list[Decision]:
-    """The cheapest placements for a routing, and the fastest within some budgets."""
-    routing = problem.decoder.routing_for(asked)
-    placements = best_placements(problem, np.array(routing.asked))
-    return [assemble(problem.context, routing, placement) for placement in placements]
 
 
 def _price(problem: Problem, plan: Decision) -> float:

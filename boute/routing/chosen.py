@@ -15,13 +15,7 @@ from boute.routing.policies.evidence import Evidence
 from boute.routing.remembered import recall, remember
 from boute.routing.router import Router
 from boute.routing.table import MINIMUM_ROWS, QualityTable
-from boute.routing.training import (
-    Recipe,
-    fit_router,
-    held_out_scores,
-    model_of,
-    sampled,
-)
+from boute.routing.training import Recipe, fit_router, held_out_scores, model_of, sampled
 from boute.spec.load import resolve
 from boute.spec.model import Quality, RouterChoice
 from boute.workload.arrays import Floats
@@ -46,7 +40,7 @@ def judged_rows(
         table = sampled(table, seed)
         recipe = _recipe(choice, folder)
         models = range(len(table.models))
-        known = recall(earlier, _key(table, recipe, seed), len(models))
+        known = _recalled(earlier, table, recipe, seed)
         return table, known.score if known else held_out_scores(table, models, seed, recipe)
     router = _load(table, choice.folder, folder)
     assert table.text is not None
@@ -85,7 +79,7 @@ def evidence_of(
     if choice.folder is None:
         recipe = _recipe(choice, folder)
         models = range(len(table.models))
-        known = recall(earlier, _key(table, recipe, seed), len(models))
+        known = _recalled(earlier, table, recipe, seed)
         if known and known.quality is not None and known.output_tokens is not None:
             return Evidence(score, known.quality, known.output_tokens)
         return Evidence(score, *held_out_predictions(table, models, seed, recipe))
@@ -104,6 +98,14 @@ def remember_judged(
     """Keep what rows were judged by beside their router, unless it is that router itself."""
     if choice.folder is None:
         remember(router_folder, _key(table, _recipe(choice, folder), seed), evidence)
+
+
+def _recalled(
+    folder: Path | None, table: QualityTable, recipe: Recipe, seed: int
+) -> Evidence | None:
+    """What lies beside a router of these rows; the key is not worked out where there is none."""
+    key = _key(table, recipe, seed) if folder else ""
+    return recall(folder, key, len(table.models))
 
 
 def _key(table: QualityTable, recipe: Recipe, seed: int) -> str:
