@@ -18,7 +18,8 @@ import numpy as np
 from boute.metrics import EXACT
 from boute.optimizer.archive import Looked
 from boute.optimizer.constraints import misses_of
-from boute.optimizer.draft import Draft, decision_of_draft, draft_of
+from boute.optimizer.decoder import FULLEST
+from boute.optimizer.draft import Draft, decision_of_draft, draft_of, routing_of
 from boute.optimizer.features import Features
 from boute.optimizer.fidelity.looker import Looker, latencies_among
 from boute.optimizer.fidelity.part import PartSource
@@ -28,7 +29,7 @@ from boute.optimizer.local_search import LocalSearch
 from boute.optimizer.pareto import hypervolume, nondominated
 from boute.optimizer.problem import Problem
 from boute.optimizer.search import BATCH
-from boute.optimizer.seeds import ends, seeds
+from boute.optimizer.seeds import ends, placed, seeds
 from boute.optimizer.trial import Trial
 from boute.plan.decision import Decision
 from boute.workload.arrays import Floats
@@ -58,11 +59,23 @@ TOLERANCE: Final = 1e-7
 # How many times as dear a tried plan has to be that does as much.
 _BARGAIN: Final = 1.05
 
-# Trials after which the ends of the front are tried too that no tried plan beats.
+# Such plans in a batch at most; the second and third are ends of the front, and come once so many
+# plans were tried.
+_BARGAINS: Final = 3
 _EARLY: Final = 64
 
+# Plans that are tried from then on before more is looked for, where so many promise something.
+_LATER: Final = 2 * BATCH
+
 # Work spent on looks at the ends of the front between two batches.
-_END_WORK: Final = WORK // 16
+_END_WORK: Final = WORK // 6
+
+# Routings of the front that are placed anew between two batches, and how full: the table may hope
+# for more than the simulator finds. A program of a hundred options takes ten milliseconds, one of
+# seven hundred a third of a second; so there are fewer of those, by options in all.
+_PLACED: Final = 4
+_OPTIONS: Final = 600
+_LEVELS: Final = (FULLEST, 0.75)
 
 _SMALLEST: Final = 1e-6  # of a metric that may be 0, where its logarithm is taken
 _WORST_SURPRISE: Final = 3.0  # in log units: an unstable plan's latency has no upper end
@@ -92,7 +105,9 @@ class Mobo:
         self._tried: set[Draft] = set()
         self._levels: list[LocalSearch] = []
         self._ends: list[Draft] = []
+        self._placed: set[tuple[int, ...]] = set()
         self._is_exact = False
+        self._grown_at = 0
         self._is_wide = False
         self._first: list[Looked] | None = None
         self._uncertain = [name for name in problem.wanted if name not in EXACT]
@@ -117,10 +132,12 @@ class Mobo:
                 draft = draft_of(trial.decision, self._problem)
                 self._tried.add(draft)
                 self._levels[-1].look_at([draft])
+        self._ends += self._placed_anew()
         level = self._levels[-1]
         level.look_at([end for end in self._ends if end not in level.looked], _END_WORK)
         if not self._waiting() and not self._has_plenty():
             self._grow()
+            self._grown_at = len(self._trials)
 
     def _begin(self) -> None:
         """Look at the seeds, and around them."""
@@ -176,18 +193,29 @@ class Mobo:
 
         Looks that are not exact promise too much as a rule.
         """
-        front = self._front()
-        gains = [looked.values for looked in self._gains(BATCH)]
-        if not self._is_exact or not gains or not self._levels[-1].archive.members:
+        if not self._is_exact or not self._levels[-1].archive.members:
             return False
+        gains = [looked.values for looked in self._gains(BATCH)]
+        if not gains:
+            return False
+        if len(self._trials) >= _EARLY and len(self._trials) < self._grown_at + _LATER:
+            return True
+        front = self._front()
         now = hypervolume(front)
         return hypervolume(np.vstack([front, gains])) > (1.0 + PLENTY) * now
 
     def _front(self) -> Floats:
         """Objectives [n, m] of the plans that were tried and that no other dominates."""
-        good = [trial.values for trial in self._trials.values() if trial.feasible]
-        values = np.array(good, dtype=np.float64).reshape(len(good), len(self._problem.objectives))
-        return values[nondominated(values)]
+        values = [trial.values for trial in self._best()]
+        return np.array(values, dtype=np.float64).reshape(-1, len(self._problem.objectives))
+
+    def _best(self) -> list[Trial]:
+        """Trials that meet everything and that no other dominates."""
+        good = [trial for trial in self._trials.values() if trial.feasible]
+        if not good:
+            return []
+        kept = nondominated(np.array([trial.values for trial in good]))
+        return [trial for trial, keep in zip(good, kept, strict=True) if keep]
 
     def _gains(self, count: int) -> list[Looked]:
         """Untried drafts that add most to the front by their looks."""
@@ -195,48 +223,57 @@ class Mobo:
 
     def _promising(self, count: int) -> list[Looked]:
         if self._is_exact:
-            extra = [self._bargain(), self._end()] if count > 2 else []
-            sure = list(dict.fromkeys(found for found in extra if found is not None))
-            gains = [looked for looked in self._gains(count) if looked not in sure]
-            return [*gains[: count - len(sure)], *sure]
+            extra = self._bargains() if count > _BARGAINS else []
+            gains = [looked for looked in self._gains(count) if looked not in extra]
+            return [*gains[: count - len(extra)], *extra]
         if not self._recipe.surrogate or len(self._trials) < 2:
             return self._gains(count)
         return self._by_surrogate(count)
 
-    def _bargain(self) -> Looked | None:
-        """The untried draft that is cheapest for what it does, beside plans that do as much.
+    def _bargains(self) -> list[Looked]:
+        """Untried drafts that are cheapest for what they do, beside tried plans that do as much.
 
         Who asks for a quality and a latency at least cost sees ratios of cost. Volume does not: at
-        the cheap end of the front half the cost is next to none of it.
+        the cheap end of the front half the cost is next to none of it. The archive may have dropped
+        an end of the front for a draft that is much alike, and a cent dearer.
         """
-        members = [found for found in self._levels[-1].archive.members
-                   if found.draft not in self._tried]  # fmt: skip
+        level = self._levels[-1]
+        bargains = self._by_ratio(level.archive.members, _BARGAIN)[:1]
+        if len(self._trials) >= _EARLY:
+            known = (level.looked.get(draft) for draft in self._ends)
+            ends = [found for found in known if found is not None and _is_within(found)]
+            bargains += self._by_ratio(ends, 1.0 + _SMALLEST)
+        return list(dict.fromkeys(bargains))[:_BARGAINS]
+
+    def _by_ratio(self, found: Sequence[Looked], least: float) -> list[Looked]:
+        """Those untried that cost less than any tried plan that does as much, by what ratio."""
+        untried = [looked for looked in found if looked.draft not in self._tried]
         front, names = self._front(), self._problem.objectives
-        if "cost_per_hour" not in names or not members or not len(front):
-            return None
+        if "cost_per_hour" not in names or not untried or not len(front):
+            return []
         price = names.index("cost_per_hour")
-        own = np.array([found.values for found in members])
+        own = np.array([looked.values for looked in untried])
         does_more = np.delete(front, price, 1) <= np.delete(own, price, 1)[:, None] + _SMALLEST
-        least = np.where(does_more.all(axis=2), front[:, price], 1.0).min(axis=1)
-        ratio = least / np.maximum(own[:, price], _SMALLEST)
-        best = int(ratio.argmax())
-        return members[best] if ratio[best] > _BARGAIN else None
+        cheapest = np.where(does_more.all(axis=2), front[:, price], 1.0).min(axis=1)
+        ratio = cheapest / np.maximum(own[:, price], _SMALLEST)
+        order = (-ratio).argsort(kind="stable")
+        return [untried[place] for place in order if ratio[place] > least]
 
-    def _end(self) -> Looked | None:
-        """The cheapest of the ends that is untried and that no tried plan beats.
-
-        The archive may have dropped it for one that is much alike, and a cent dearer.
-        """
-        if len(self._trials) < _EARLY:
-            return None
-        looked, front = self._levels[-1].looked, self._front()
-        for draft in self._ends:
-            found = looked.get(draft)
-            if found is None or draft in self._tried or found.violation > 0.0:
-                continue
-            if np.all(found.values < 1.0) and not np.any(np.all(front <= found.values, axis=1)):
-                return found
-        return None
+    def _placed_anew(self) -> list[Draft]:
+        """The cheapest placements for routings of the front, those of its cheapest plans first."""
+        names, problem = self._problem.objectives, self._problem
+        if len(self._trials) < _EARLY or not self._is_exact or not self._recipe.placements:
+            return []
+        if "cost_per_hour" not in names:
+            return []
+        best, price = self._best(), self._front()[:, names.index("cost_per_hour")]
+        plans = [best[place].decision for place in price.argsort(kind="stable")]
+        routings = dict.fromkeys(draft_of(plan, problem).cuts for plan in plans if plan is not None)
+        most = min(max(_OPTIONS // len(problem.table.options), 1), _PLACED)
+        new = [cuts for cuts in routings if cuts not in self._placed][:most]
+        self._placed.update(new)
+        found = placed(problem, [routing_of(cuts, problem) for cuts in new], _LEVELS)
+        return [draft_of(plan, problem) for plan in found]
 
     def _by_surrogate(self, count: int) -> list[Looked]:
         from boute.optimizer.acquisition import choose
@@ -291,9 +328,7 @@ class Mobo:
         trials = list(self._trials.values())
         if len(trials) <= LESSONS:
             return trials
-        good = [trial for trial in trials if trial.feasible]
-        kept = nondominated(np.array([trial.values for trial in good]))
-        front = [trial for trial, keep in zip(good, kept, strict=True) if keep][:LESSONS]
+        front = self._best()[:LESSONS]
         ids = {id(trial) for trial in front}
         newest = [trial for trial in reversed(trials) if id(trial) not in ids]
         return front + newest[: LESSONS - len(front)]
@@ -328,3 +363,8 @@ class Mobo:
         limits = self._problem.context.spec.targets.latency_limits()
         return [(self._uncertain.index(name), float(np.log(limit)))
                 for name, limit in limits.items()]  # fmt: skip
+
+
+def _is_within(looked: Looked) -> bool:
+    """Whether a draft meets everything and is better than the reference point."""
+    return looked.violation == 0.0 and bool(np.all(looked.values < 1.0))

@@ -16,9 +16,10 @@ from boute.optimizer.placement.place import cheapest_placement
 from boute.optimizer.problem import Problem
 from boute.optimizer.sobol_points import sobol_points
 from boute.plan.decision import Decision
+from boute.plan.model import Routing
 from boute.workload.arrays import Floats
 
-__all__ = ["ends", "greedy_points", "placements_of_ladder", "seeds"]
+__all__ = ["ends", "greedy_points", "placed", "placements_of_ladder", "seeds"]
 
 CHANCE: Final = 64
 _HEADROOMS: Final = (0.0, 0.15, 0.5)
@@ -55,16 +56,16 @@ def _cheapest_types(problem: Problem) -> Floats:
 def placements_of_ladder(problem: Problem) -> list[Decision]:
     """The cheapest placement within the inventory for each routing of the ladder."""
     fullness = [FULLEST - headroom * (FULLEST - EMPTIEST) for headroom in _HEADROOMS]
-    return _placed(problem, _ladder(problem.encoding.models), fullness)
+    ladder = map(problem.decoder.routing_for, _ladder(problem.encoding.models))
+    return placed(problem, ladder, fullness)
 
 
-def _placed(
-    problem: Problem, routings: Iterable[Floats], levels: Sequence[float]
+def placed(
+    problem: Problem, routings: Iterable[Routing], levels: Sequence[float] = (FULLEST,)
 ) -> list[Decision]:
     """The cheapest placement for each routing at each fullness, where there is one."""
     found = []
-    for asked in routings:
-        routing = problem.decoder.routing_for(asked)
+    for routing in routings:
         for fullness in levels:
             placement = cheapest_placement(problem, np.array(routing.asked), fullness)
             if placement is not None:
@@ -86,13 +87,10 @@ def ends(problem: Problem) -> list[Decision]:
         for gpu in range(encoding.gpus)
     ]
     decoded = [found for found in map(problem.decode, points) if isinstance(found, Decision)]
-    placed = [
-        plan
-        for fractions in alone
-        for plan in best_placed(problem, problem.decoder.routing_for(fractions))
-    ]
-    first = sorted([*decoded, *placed], key=partial(_price, problem))
-    second = sorted(_placed(problem, pairs, (FULLEST,)), key=partial(_price, problem))
+    routing_for, price = problem.decoder.routing_for, partial(_price, problem)
+    best = [plan for fractions in alone for plan in best_placed(problem, routing_for(fractions))]
+    first = sorted([*decoded, *best], key=price)
+    second = sorted(placed(problem, map(routing_for, pairs)), key=price)
     return list({plan.key: plan for plan in [*first, *second]}.values())
 
 
