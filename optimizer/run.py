@@ -46,6 +46,8 @@ class Request:
     """What to run. What is None is taken from the spec.
 
     `workers` are processes, or the address of a Ray cluster (`boute.optimizer.ray_workers`).
+    `started_s` is when the command began, by `time.monotonic`, where that was before the call: a
+    time limit counts from there.
     """
 
     spec_file: Path
@@ -59,6 +61,7 @@ class Request:
     robust: bool | None = None
     intervals: bool = True
     start_from: Path | None = None
+    started_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def optimize(request: Request, on_step: Callable[[Step], None] = lambda step: No
     Raises InputError for wrong input, OutputError when something cannot be written, and
     InfeasibleError when no plan meets what was asked; the study is kept in each case.
     """
-    started = time.monotonic()
+    started = time.monotonic() if request.started_s is None else request.started_s
     settings = load_settings(request)
     where = str(request.spec_file)
     problem, start, router = _begun(request, settings.spec)

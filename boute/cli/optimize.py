@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -61,6 +62,7 @@ def optimize(
     Writes front.csv, front.json, front.png, report.html and plans/*.yaml. Exits with 3 when no plan
     meets what was asked, and says which constraint binds.
     """
+    started_s = time.monotonic()  # before the imports, as a time limit is for them too
     from boute.cli.console import print_json
     from boute.cli.progress import SearchProgress
     from boute.optimizer.run import Request, load_settings
@@ -78,6 +80,7 @@ def optimize(
         robust=robust,
         intervals=intervals,
         start_from=start_from,
+        started_s=started_s,
     )
     settings = load_settings(request)
     try:

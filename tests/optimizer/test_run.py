@@ -317,6 +317,15 @@ def test_intervals_end_with_the_time_limit(problem: Problem, tried: TrialsOf) ->
     assert [trial.decision for trial in found] == [trial.decision for trial in front]
 
 
+def test_a_time_limit_counts_from_when_the_command_began(spec_file: Path, tmp_path: Path) -> None:
+    """The search gets its least share of it then, and ends far from all that was asked for."""
+    ago_s = 1000.0
+    request = Request(spec_file, tmp_path, sampler="sobol", evaluations=100_000, time_limit_s=8.0)
+    result = optimize(replace(request, started_s=time.monotonic() - ago_s))
+    assert 1 <= result.view.evaluations < 100_000
+    assert result.seconds > ago_s
+
+
 def test_a_robust_search_judges_by_the_worse_ends_and_goes_on_where_it_stopped(
     spec_file: Path, tmp_path: Path
 ) -> None:
