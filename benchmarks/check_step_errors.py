@@ -32,7 +32,8 @@ from boute.performance.step import CONTEXT_J, CONTEXT_S, step_fixed_j, step_fixe
 from boute.profiles.catalog import load_gpu
 from boute.profiles.huggingface import card_fields
 from boute.profiles.model import ModelCard
-from boute.spec.model import Engine, ModelChoice
+from boute.spec.family import ModelChoice
+from boute.spec.model import Engine
 
 Row = dict[str, object]
 # Above this share of the places taken a run waits for KV cache, and TTFT is the length of the test.

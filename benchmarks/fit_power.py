@@ -34,7 +34,8 @@ from boute.profiles.catalog import load_gpu
 from boute.profiles.gpu import GpuCard
 from boute.profiles.model import ModelCard
 from boute.simulation.pool import simulate_pool
-from boute.spec.model import Engine, ModelChoice
+from boute.spec.family import ModelChoice
+from boute.spec.model import Engine
 
 __all__ = ["fit"]
 

@@ -22,7 +22,8 @@ from boute.routing.apgr import router_report
 from boute.routing.preset import QualityPreset, sample
 from boute.routing.table import QualityTable, load_quality_table
 from boute.routing.training import held_out_scores
-from boute.spec.model import ModelChoice, Quality
+from boute.spec.family import ModelChoice
+from boute.spec.quality import Quality
 from boute.workload.arrays import Floats
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -22,7 +22,7 @@ import yaml
 
 from boute.errors import DataError
 from boute.files import write_text
-from boute.spec.model import WorkloadSource
+from boute.spec.workload import WorkloadSource
 from boute.workload.arrays import Floats, Ints, Trace
 from boute.workload.presets import Preset, draw_preset
 from boute.workload.readers import read_trace

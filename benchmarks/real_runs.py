@@ -30,7 +30,8 @@ from boute.performance.steady import capacity
 from boute.profiles.catalog import load_gpu
 from boute.simulation.pool import simulate_pool
 from boute.simulation.replay import Agreement, RequestLog, Times, replay
-from boute.spec.model import Engine, ModelChoice
+from boute.spec.family import ModelChoice
+from boute.spec.model import Engine
 
 __all__ = ["KEPT", "load_run", "measured_runs"]
 

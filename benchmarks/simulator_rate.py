@@ -26,7 +26,9 @@ from boute.performance.build import build_replica
 from boute.performance.replica import Replica
 from boute.profiles.catalog import load_gpu, load_model
 from boute.simulation.pool import simulate_pool
-from boute.spec.model import Engine, ModelChoice, WorkloadSource
+from boute.spec.family import ModelChoice
+from boute.spec.model import Engine
+from boute.spec.workload import WorkloadSource
 from boute.workload.arrays import Trace
 from boute.workload.source import load_trace
 

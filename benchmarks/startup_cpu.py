@@ -32,7 +32,8 @@ from boute.deployments.engines.arguments import command_line, engine_env, vllm_a
 from boute.deployments.engines.settings import EngineSettings
 from boute.documents import dump_yaml
 from boute.files import write_text
-from boute.spec.model import Engine, ServedBy
+from boute.spec.family import ServedBy
+from boute.spec.model import Engine
 from boute.startup.fit import MeasuredStart, fit_starts
 from boute.startup.model import StartupFit
 from boute.startup.starts import read_starts

@@ -30,8 +30,9 @@ from boute.routing.policies.evidence import Evidence
 from boute.routing.policies.of import policy_of
 from boute.routing.policies.policy import Policy
 from boute.routing.table import QualityTable, load_quality_table
+from boute.spec.family import ModelChoice
 from boute.spec.load import gpu_card, resolve, spec_hash
-from boute.spec.model import GpuSupply, ModelChoice, RunningPool, Spec
+from boute.spec.model import GpuSupply, RunningPool, Spec
 from boute.spec.prices import gpu_price
 from boute.workload.arrays import Floats, Ints, Trace, Workload
 from boute.workload.pairing import longest_possible, pair

@@ -10,7 +10,8 @@ from boute.context import Context, prepare
 from boute.errors import InputError, nearest
 from boute.plan.decision import Decision
 from boute.plan.model import Plan
-from boute.spec.model import Spec, WorkloadSource
+from boute.spec.model import Spec
+from boute.spec.workload import WorkloadSource
 from boute.workload.arrays import Workload
 from boute.workload.pairing import pair, pair_routed
 from boute.workload.source import load_trace

@@ -18,7 +18,7 @@ from boute.plan.model import Plan
 from boute.plan.store import load_plan
 from boute.routing.encoders.encoder import Takes
 from boute.routing.router import Router
-from boute.spec.model import ServedBy
+from boute.spec.family import ServedBy
 
 __all__ = ["BuildArguments", "Fleet", "load_fleet", "pool_settings"]
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from boute.metrics import MIGRATION
 from boute.outcome import Verdict
-from boute.spec.model import Targets
+from boute.spec.targets import Targets
 
 __all__ = ["Judged", "instability", "misses", "misses_of"]
 

@@ -21,7 +21,7 @@ from boute.optimizer.sobol_points import sobol_points
 from boute.optimizer.trial import Candidate, Trial
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
-from boute.spec.model import Targets
+from boute.spec.targets import Targets
 from boute.workload.arrays import Floats
 
 __all__ = ["Problem", "nothing_decodes"]

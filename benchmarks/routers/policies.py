@@ -30,7 +30,8 @@ from boute.routing.policies.evidence import Evidence
 from boute.routing.policies.of import policy_of
 from boute.routing.table import load_quality_table
 from boute.routing.training import held_out_scores
-from boute.spec.model import ModelChoice, Policy, Quality
+from boute.spec.family import ModelChoice
+from boute.spec.quality import Policy, Quality
 from boute.workload.arrays import Floats
 
 WAYS: Final = (0.1, 0.25, 0.5, 0.75)

@@ -19,7 +19,7 @@ from boute.errors import DataError
 from boute.routing.router import QUERY_HEADERS
 from boute.routing.table import TEXT_COLUMNS, QualityTable
 from boute.spec.load import resolve
-from boute.spec.model import WorkloadSource
+from boute.spec.workload import WorkloadSource
 from boute.tables import Table, read_table, table_file
 from boute.workload.arrays import Ints, Trace
 from boute.workload.presets import preset_names

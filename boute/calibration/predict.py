@@ -16,7 +16,7 @@ from boute.performance.replica import Replica
 from boute.profiles.catalog import load_gpu
 from boute.profiles.model import ModelCard
 from boute.simulation.pool import simulate_pool
-from boute.spec.model import ModelChoice
+from boute.spec.family import ModelChoice
 
 __all__ = ["Prediction", "predict"]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from boute.context import Context
     from boute.outcome import Outcome
     from boute.plan.model import Plan
-    from boute.spec.model import WorkloadSource
+    from boute.spec.workload import WorkloadSource
 
 __all__ = ["bench"]
 
@@ -166,7 +166,7 @@ def _source(
     """The trace of the options, or else the plan's, with its window, rate and seed changed."""
     from boute.documents import check_document
     from boute.errors import InputError
-    from boute.spec.model import WorkloadSource
+    from boute.spec.workload import WorkloadSource
 
     data: dict[str, Any]
     if trace is not None:

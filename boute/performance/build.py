@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from boute.profiles.gpu import GpuCard
     from boute.profiles.model import ModelCard
-    from boute.spec.model import Engine, ModelChoice
+    from boute.spec.family import ModelChoice
+    from boute.spec.model import Engine
 
 __all__ = ["build_replica", "stage_costs"]
 

@@ -24,7 +24,8 @@ from boute.performance.steady import Steady
 from boute.profiles.catalog import load_gpu, load_model, model_names
 from boute.profiles.gpu import GpuCard
 from boute.profiles.model import ModelCard, model_card_from_config
-from boute.spec.model import Engine, ModelChoice
+from boute.spec.family import ModelChoice
+from boute.spec.model import Engine
 
 __all__ = ["Case", "Estimate", "case_from", "estimate_case", "find_model", "vllm_engine"]
 

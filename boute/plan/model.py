@@ -10,7 +10,10 @@ from pydantic import Field, model_validator
 
 from boute.documents import Document
 from boute.outcome import Outcome
-from boute.spec.model import Name, Policy, ServedBy, Spec, Weights
+from boute.spec.family import ServedBy
+from boute.spec.fields import Name, Weights
+from boute.spec.model import Spec
+from boute.spec.quality import Policy
 
 __all__ = [
     "SCHEMA_VERSION",

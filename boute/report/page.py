@@ -23,7 +23,8 @@ from boute.plan.words import (
 )
 from boute.report.study_view import StudyView
 from boute.report.thinning import thinning_says
-from boute.spec.model import Spec, WorkloadSource
+from boute.spec.model import Spec
+from boute.spec.workload import WorkloadSource
 
 __all__ = ["page_text", "workload_text"]
 

@@ -17,7 +17,7 @@ from boute.routing.router import Router
 from boute.routing.table import MINIMUM_ROWS, QualityTable
 from boute.routing.training import Recipe, fit_router, held_out_scores, model_of, sampled
 from boute.spec.load import resolve
-from boute.spec.model import Quality, RouterChoice
+from boute.spec.quality import Quality, RouterChoice
 from boute.workload.arrays import Floats
 
 __all__ = ["chosen_router", "evidence_of", "judged_rows", "remember_judged"]

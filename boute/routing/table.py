@@ -16,8 +16,9 @@ from boute.errors import DataError, SpecError, nearest
 from boute.files import sha256_of
 from boute.routing.preset import load_preset, preset_names, sample
 from boute.routing.sheet import Sheet, read_sheet
+from boute.spec.family import ModelChoice
 from boute.spec.load import resolve
-from boute.spec.model import ModelChoice, Quality
+from boute.spec.quality import Quality
 from boute.tables import table_file
 from boute.workload.arrays import Floats, Ints
 

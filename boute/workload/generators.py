@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from boute.errors import DataError
-from boute.spec.model import Generator
+from boute.spec.workload import Generator
 from boute.workload import arrivals
 from boute.workload.arrays import Floats, Trace
 from boute.workload.lengths import lognormal

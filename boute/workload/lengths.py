@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from boute.spec.model import LengthDistribution
+from boute.spec.workload import LengthDistribution
 from boute.workload.arrays import Floats, Ints
 
 __all__ = ["from_quantiles", "lognormal", "table_mean"]

@@ -14,7 +14,7 @@ import numpy as np
 
 from boute.errors import DataError
 from boute.spec.load import resolve
-from boute.spec.model import WorkloadSource
+from boute.spec.workload import WorkloadSource
 from boute.tables import table_file
 from boute.workload.arrays import Trace
 from boute.workload.generators import generate

@@ -14,7 +14,7 @@ from boute.deployments.emit.bundle import Bundle
 from boute.errors import PlanError
 from boute.plan.model import Pool
 from boute.profiles.gpu import GpuCard
-from boute.spec.model import ServedBy
+from boute.spec.family import ServedBy
 
 __all__ = ["Pods", "pods_of"]
 

@@ -10,8 +10,9 @@ from pydantic import Field
 from boute.documents import Document
 from boute.errors import PlanError
 from boute.plan.model import Plan, Pool
+from boute.spec.family import ServedBy
 from boute.spec.load import gpu_card, resolve
-from boute.spec.model import Engine, ServedBy
+from boute.spec.model import Engine
 
 __all__ = ["EngineSettings", "Pace", "engine_settings"]
 

@@ -10,7 +10,7 @@ import pytest
 from boute.bench.requests import BenchRequest, Load, Shape, load_requests, with_queries, words
 from boute.errors import DataError
 from boute.routing.table import QualityTable
-from boute.spec.model import WorkloadSource
+from boute.spec.workload import WorkloadSource
 
 CHAT = Shape("boute")
 

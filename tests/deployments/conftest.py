@@ -12,7 +12,8 @@ import pytest
 from boute.deployments.engines.settings import EngineSettings, Pace
 from boute.deployments.record import RequestRecord
 from boute.performance import step
-from boute.spec.model import Engine, ServedBy
+from boute.spec.family import ServedBy
+from boute.spec.model import Engine
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"

@@ -11,7 +11,8 @@ from ray import serve
 
 from boute.deployments.engines.settings import EngineSettings
 from boute.deployments.placement import placement
-from boute.spec.model import Engine, ServedBy
+from boute.spec.family import ServedBy
+from boute.spec.model import Engine
 
 
 def settings_of(**changes: Any) -> EngineSettings:

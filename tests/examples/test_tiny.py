@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from boute.profiles.catalog import load_model
 from boute.profiles.model import model_card_from_config
 from boute.routing.table import load_quality_table
-from boute.spec.model import ModelChoice, Quality
+from boute.spec.family import ModelChoice
+from boute.spec.quality import Quality
 from boute.workload.readers import read_trace
 
 # transformers comes with vLLM.

@@ -7,7 +7,7 @@ from boute.optimizer.constraints import misses
 from boute.optimizer.problem import Problem
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
-from boute.spec.model import Targets
+from boute.spec.targets import Targets
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from boute.optimizer.problem import Problem
 from boute.optimizer.sobol_points import sobol_points
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
-from boute.spec.model import Targets
+from boute.spec.targets import Targets
 
 LOADS = np.geomspace(1.0, MOST, 64)
 

@@ -35,7 +35,8 @@ from boute.resamples import resampled
 from boute.routing.policies.cascade import ladder
 from boute.routing.router import Router
 from boute.simulated import simulated
-from boute.spec.model import Policy, Spec
+from boute.spec.model import Spec
+from boute.spec.quality import Policy
 from boute.workload.arrays import Workload
 from boute.world import context_of as plan_context
 from boute.world import whole_workload

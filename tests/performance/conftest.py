@@ -10,7 +10,8 @@ import pytest
 from boute.performance.build import build_replica
 from boute.performance.replica import Replica
 from boute.profiles.catalog import load_gpu, load_model
-from boute.spec.model import Engine, ModelChoice
+from boute.spec.family import ModelChoice
+from boute.spec.model import Engine
 
 Build = Callable[..., Replica]
 

@@ -9,7 +9,8 @@ from boute.performance.build import build_replica
 from boute.performance.replica import Replica
 from boute.performance.step import step_fixed_j, step_fixed_s
 from boute.profiles.catalog import load_gpu, load_model
-from boute.spec.model import Engine, ModelChoice
+from boute.spec.family import ModelChoice
+from boute.spec.model import Engine
 
 
 def decode_s(replica, batch: float, context: float) -> float:

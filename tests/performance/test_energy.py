@@ -13,7 +13,8 @@ from boute.performance.build import build_replica
 from boute.performance.energy import add_energy, at_clock
 from boute.performance.power import load_power, power_path
 from boute.profiles.catalog import gpu_names, load_gpu, load_model
-from boute.spec.model import Engine, ModelChoice
+from boute.spec.family import ModelChoice
+from boute.spec.model import Engine
 
 DATA = Path(__file__).parents[2].parent / "shared/data"
 CLOCKS = st.floats(0.4, 1.0)

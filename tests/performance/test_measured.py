@@ -38,7 +38,8 @@ from boute.profiles.catalog import load_gpu, load_model
 from boute.profiles.gpu import GpuCard
 from boute.simulation.pool import draw_candidates
 from boute.simulation.reference import run_reference
-from boute.spec.model import Engine, ModelChoice, Spec
+from boute.spec.family import ModelChoice
+from boute.spec.model import Engine, Spec
 
 TIMES = StepTimes(
     floor_s=0.004, token_s=3e-5, sequence_s=1e-4, pair_s=2e-9, context_s=1e-8, request_s=0.05

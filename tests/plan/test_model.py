@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from boute.documents import check_document
 from boute.errors import PlanError
 from boute.plan.model import Plan, Pool, Routing, check_pools
-from boute.spec.model import ServedBy
+from boute.spec.family import ServedBy
 
 DATA: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "example.yaml").read_text("utf-8"))
 

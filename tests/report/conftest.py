@@ -11,17 +11,11 @@ from boute.metrics import is_maximised
 from boute.outcome import Latency, Outcome, PoolOutcome, Ready
 from boute.plan.model import Alternative, Plan, PlannedModel, Pool, Routing, Source
 from boute.report.study_view import QUANTILES, Progress, StudyView, TrialView
-from boute.spec.model import (
-    Generator,
-    GpuSupply,
-    LengthDistribution,
-    ModelChoice,
-    Quality,
-    Search,
-    Spec,
-    Targets,
-    WorkloadSource,
-)
+from boute.spec.family import ModelChoice
+from boute.spec.model import GpuSupply, Search, Spec
+from boute.spec.quality import Quality
+from boute.spec.targets import Targets
+from boute.spec.workload import Generator, LengthDistribution, WorkloadSource
 
 OBJECTIVES = ("quality", "e2e_p95_s", "cost_per_hour")
 MODELS = ("llama-3.2-3b", "llama-3.1-8b", "llama-3.1-70b")

@@ -7,7 +7,8 @@ import pytest
 from boute.routing.apgr import router_report
 from boute.routing.table import QualityTable, load_quality_table
 from boute.routing.training import held_out_scores
-from boute.spec.model import ModelChoice, Quality
+from boute.spec.family import ModelChoice
+from boute.spec.quality import Quality
 
 ZEROEVAL = Path(__file__).parents[2].parent / "shared/data/zeroeval"
 

@@ -12,7 +12,7 @@ from boute.routing.chosen import chosen_router, evidence_of, judged_rows, rememb
 from boute.routing.policies.evidence import Evidence
 from boute.routing.table import QualityTable
 from boute.routing.training import Recipe, fit_router, held_out_scores
-from boute.spec.model import Quality, RouterChoice
+from boute.spec.quality import Quality, RouterChoice
 
 Make = Callable[..., QualityTable]
 

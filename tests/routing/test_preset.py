@@ -6,7 +6,8 @@ import pytest
 from boute.errors import DataError
 from boute.routing.preset import QualityPreset, load_preset, preset_names, sample
 from boute.routing.table import load_quality_table
-from boute.spec.model import ModelChoice, Quality
+from boute.spec.family import ModelChoice
+from boute.spec.quality import Quality
 
 
 @pytest.mark.parametrize("name", preset_names())

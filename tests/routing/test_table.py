@@ -9,7 +9,8 @@ import pytest
 
 from boute.errors import DataError, SpecError
 from boute.routing.table import load_quality_table
-from boute.spec.model import ModelChoice, Quality
+from boute.spec.family import ModelChoice
+from boute.spec.quality import Quality
 
 MODELS = [ModelChoice(name="small"), ModelChoice(name="big")]
 

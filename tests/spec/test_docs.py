@@ -11,20 +11,11 @@ import yaml
 from pydantic import BaseModel
 
 from boute.metrics import METRICS
-from boute.spec.model import (
-    Engine,
-    Generator,
-    GpuSupply,
-    LengthDistribution,
-    ModelChoice,
-    Quality,
-    RunningPool,
-    Search,
-    ServedBy,
-    Spec,
-    Targets,
-    WorkloadSource,
-)
+from boute.spec.family import ModelChoice, ServedBy
+from boute.spec.model import Engine, GpuSupply, RunningPool, Search, Spec
+from boute.spec.quality import Quality
+from boute.spec.targets import Targets
+from boute.spec.workload import Generator, LengthDistribution, WorkloadSource
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "spec.md").read_text("utf-8")
 SECTIONS: list[tuple[str, type[BaseModel]]] = [

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boute.errors import DataError
-from boute.spec.model import Generator, LengthDistribution
+from boute.spec.workload import Generator, LengthDistribution
 from boute.workload.generators import generate
 from boute.workload.lengths import from_quantiles, lognormal, table_mean
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boute.errors import DataError
-from boute.spec.model import WorkloadSource
+from boute.spec.workload import WorkloadSource
 from boute.workload.arrays import Trace
 from boute.workload.source import compress, cut, load_trace
 

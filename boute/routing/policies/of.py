@@ -7,7 +7,7 @@ from boute.routing.policies.evidence import Evidence
 from boute.routing.policies.policy import Policy
 from boute.routing.policies.thresholds import Thresholds
 from boute.routing.policies.utility import Utility
-from boute.spec.model import Policy as PolicyName
+from boute.spec.quality import Policy as PolicyName
 from boute.workload.arrays import Floats
 
 __all__ = ["as_planned", "policy_of"]

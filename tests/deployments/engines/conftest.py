@@ -21,7 +21,7 @@ import pytest
 from boute.deployments.engines.base import Answer, Engine, EngineRequest
 from boute.deployments.engines.make import make_engine
 from boute.deployments.engines.settings import EngineSettings
-from boute.spec.model import ServedBy
+from boute.spec.family import ServedBy
 
 START_LIMIT_S = 60.0
 

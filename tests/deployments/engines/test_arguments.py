@@ -7,7 +7,8 @@ import pytest
 from boute.deployments.engines.arguments import command_line, engine_env, vllm_arguments
 from boute.deployments.engines.vllm import parse_arguments
 from boute.errors import PlanError
-from boute.spec.model import Engine, ServedBy
+from boute.spec.family import ServedBy
+from boute.spec.model import Engine
 
 
 def test_a_gpu_replica_is_told_all_that_the_plan_decided(settings_of):

@@ -14,7 +14,7 @@ from boute.deployments.engines.base import Answer, EngineError, EngineRequest
 from boute.deployments.engines.make import make_engine
 from boute.deployments.engines.openai import OpenAIEngine
 from boute.errors import PlanError
-from boute.spec.model import ServedBy
+from boute.spec.family import ServedBy
 
 REQUEST = EngineRequest("/v1/completions", b'{"model": "small", "prompt": "a"}', "r")
 

@@ -13,7 +13,7 @@ import pytest
 
 from boute.deployments.engines.base import EngineError
 from boute.deployments.engines.process import _DIE_WITH_PARENT, ProcessEngine
-from boute.spec.model import ServedBy
+from boute.spec.family import ServedBy
 
 PARENT = """
 import subprocess, sys, time
