@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from boute.context import Context
-from boute.optimizer import mobo
 from boute.optimizer.exact import Exact
 from boute.optimizer.mobo import Mobo, Recipe
 from boute.optimizer.pareto import hypervolume, nondominated
 from boute.optimizer.problem import Problem
 from boute.optimizer.seeds import ends, placed
-from boute.optimizer.sobol_points import sobol_points
 from boute.optimizer.trial import Trial
 
 Tried = Callable[..., list[Trial]]
@@ -32,35 +30,6 @@ def searched(
         sampler.tell(trials)
         told += trials
     return sampler, told
-
-
-def test_of_many_trials_it_learns_from_the_front_and_the_newest(
-    problem: Problem, tried: Tried, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    points = sobol_points(problem.encoding.dimensions, 64, 5)
-    trials = [trial for trial in tried(problem, points=points) if trial.decision is not None]
-    sampler = Mobo(problem, 0, SHORT)
-    sampler.tell(trials)
-    keys = [trial.decision.key for trial in trials if trial.decision is not None]
-    assert learned(sampler) == list(dict.fromkeys(keys))
-
-    good = [trial for trial in trials if trial.feasible]
-    kept = nondominated(np.array([trial.values for trial in good]))
-    front = {
-        trial.decision.key
-        for trial, keep in zip(good, kept, strict=True)
-        if keep and trial.decision is not None
-    }
-    monkeypatch.setattr(mobo, "LESSONS", len(front) + 2)
-    assert front <= set(learned(sampler))
-    assert len(learned(sampler)) == len(front) + 2
-    assert keys[-1] in learned(sampler)
-    assert sampler.ask(2)
-
-
-def learned(sampler: Mobo) -> list[str]:
-    lessons = [trial.decision for trial in sampler._lessons()]
-    return [decision.key for decision in lessons if decision is not None]
 
 
 def test_where_looks_are_exact_every_plan_asked_for_adds_to_the_front(
