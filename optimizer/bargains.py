@@ -2,7 +2,8 @@
 
 Who asks for a quality and a latency at least cost sees ratios of cost. Hypervolume does not: at the
 cheap end of the front half the cost is next to none of it. And an archive may have dropped a plan
-for one that is much alike, and a cent dearer. So bargains are looked for beside what adds volume.
+for one that is much alike, and a cent dearer. So bargains are looked for beside what adds volume,
+and so is what goes beyond all that was tried in any objective, as the best model alone does.
 """
 
 from __future__ import annotations
@@ -80,8 +81,17 @@ class Bargains:
         if len(self._tried) >= EARLY:
             known = (level.looked.get(draft) for draft in self._ends)
             within = [found for found in known if found is not None and _is_within(found)]
-            bargains += self._cheap(within, 1.0 + _SMALLEST)
+            bargains += self._beyond(within)[:1] + self._cheap(within, 1.0 + _SMALLEST)
         return list(dict.fromkeys(bargains))[:MOST]
+
+    def _beyond(self, found: Sequence[Looked]) -> list[Looked]:
+        """Those untried that are better in some objective than every tried plan."""
+        front = self._tried.front()
+        if not len(front):
+            return []
+        best = front.min(axis=0) - _SMALLEST
+        tried = self._tried.drafts
+        return [f for f in found if np.any(f.values < best) and f.draft not in tried]
 
     def _cheap(self, found: Sequence[Looked], ratio: float) -> list[Looked]:
         """Those untried beside which every tried plan that does as much is dearer by a ratio.

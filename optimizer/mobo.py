@@ -1,10 +1,10 @@
-"""The default search: a local search on cheap looks, and Bayesian optimization of what they miss.
+"""The default search: a local search on cheap looks, and Bayesian optimization if it is asked for.
 
 Plans are looked at on two levels: on a short window of the workload, then on a long one, which is
 the whole workload unless that is very long. On each a local search keeps an archive of the best
 drafts. What is asked for is what adds most to the front of the plans that were tried, and what is
-cheapest for what it does: by the looks themselves where they are exact, else by a surrogate that
-learns how full evaluations differ from them.
+cheapest for what it does, by the looks themselves. Where these are not exact a surrogate can learn
+how full evaluations differ from them: that takes longer, and has brought nothing yet.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Recipe:
     windows: tuple[int, ...] = (32_768,)
     placements: bool = True
     local_search: bool = True
-    surrogate: bool = True
+    surrogate: bool = False
 
 
 class Mobo:
@@ -125,7 +125,7 @@ class Mobo:
             self._learner = Learner(self._problem, self._tried, self._levels[-1])
         first = seeds(self._problem, self._seed, self._recipe.placements)
         self._levels[0].look_at(draft_of(decision, self._problem) for decision in first)
-        if self._recipe.placements:
+        if self._recipe.placements and lookers[-1].is_exact:
             self._bargains.add(ends(self._problem))
         self._work(WORK // 2, np.random.default_rng([self._seed, 0]))
 
@@ -180,7 +180,7 @@ class Mobo:
         return self._levels[-1].best(count, self._tried.front(), self._tried.drafts)
 
     def _promising(self, count: int) -> list[Looked]:
-        """What promises most: gains and bargains by exact looks, else what the learner expects."""
+        """Gains, and bargains where looks are exact; or what the learner expects."""
         if self._is_exact:
             extra = self._bargains.best(self._levels[-1]) if count > MOST else []
             gains = [looked for looked in self._gains(count) if looked not in extra]

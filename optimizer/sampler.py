@@ -38,6 +38,12 @@ def _mobo(problem: Problem, seed: int) -> Sampler:
     return Mobo(problem, seed)
 
 
+def _mobo_gp(problem: Problem, seed: int) -> Sampler:
+    from boute.optimizer.mobo import Mobo, Recipe
+
+    return Mobo(problem, seed, Recipe(surrogate=True))
+
+
 def _nsga2(problem: Problem, seed: int) -> Sampler:
     from boute.optimizer.nsga2 import Nsga2
 
@@ -97,6 +103,7 @@ def _single_gpu(problem: Problem, seed: int) -> Sampler:
 
 SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
     "mobo": _mobo,
+    "mobo-gp": _mobo_gp,
     "exact": _exact,
     "nsga2": _nsga2,
     "sobol": _sobol,

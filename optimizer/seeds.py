@@ -25,6 +25,9 @@ CHANCE: Final = 64
 _HEADROOMS: Final = (0.0, 0.15, 0.5)
 _HASTES: Final = (0.0, 0.999)
 
+# Options of a table above which a program takes so long that each routing has only one.
+_MANY: Final = 400
+
 
 def greedy_points(problem: Problem) -> list[Point]:
     """Each routing of the ladder on each GPU type alone, and each model on its cheapest type."""
@@ -55,7 +58,8 @@ def _cheapest_types(problem: Problem) -> Floats:
 
 def placements_of_ladder(problem: Problem) -> list[Decision]:
     """The cheapest placement within the inventory for each routing of the ladder."""
-    fullness = [FULLEST - headroom * (FULLEST - EMPTIEST) for headroom in _HEADROOMS]
+    headrooms = _HEADROOMS if len(problem.table.options) <= _MANY else _HEADROOMS[:1]
+    fullness = [FULLEST - headroom * (FULLEST - EMPTIEST) for headroom in headrooms]
     ladder = map(problem.decoder.routing_for, _ladder(problem.encoding.models))
     return placed(problem, ladder, fullness)
 

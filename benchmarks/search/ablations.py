@@ -41,10 +41,10 @@ RECIPES: Final = {
     "no guide": Recipe(guide=False),
     "no placements": Recipe(placements=False),
     "no local search": Recipe(local_search=False),
-    "formulas and surrogate": Recipe(windows=()),
-    "formulas alone": Recipe(windows=(), surrogate=False),
-    "short window and surrogate": Recipe(windows=SHORT),
-    "short window alone": Recipe(windows=SHORT, surrogate=False),
+    "formulas and surrogate": Recipe(windows=(), surrogate=True),
+    "formulas alone": Recipe(windows=()),
+    "short window and surrogate": Recipe(windows=SHORT, surrogate=True),
+    "short window alone": Recipe(windows=SHORT),
     "short window and then all": Recipe(windows=(*SHORT, *Recipe().windows)),
 }
 

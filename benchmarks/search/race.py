@@ -17,7 +17,8 @@ from boute.optimizer.sampler import SAMPLERS
 
 __all__ = ["DETERMINISTIC", "RIVALS", "cells_of", "interleaved", "run_missing"]
 
-RIVALS: Final = tuple(name for name in SAMPLERS if name != "exact")
+# On these cases looks are exact, and `mobo-gp` does what `mobo` does.
+RIVALS: Final = tuple(name for name in SAMPLERS if name not in ("exact", "mobo-gp"))
 
 DETERMINISTIC: Final = frozenset({"exact", "sequential", "single-model", "single-gpu"})
 """Samplers whose seed changes nothing: one run stands for all."""

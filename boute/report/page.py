@@ -29,7 +29,8 @@ from boute.spec.workload import WorkloadSource
 __all__ = ["page_text", "workload_text"]
 
 SAMPLERS: Final = {
-    "mobo": "multi-objective Bayesian optimization (qLogNEHVI)",
+    "mobo": "a local search on cheap looks at plans, by formulas and by simulation",
+    "mobo-gp": "a local search on cheap looks, and qLogNEHVI where they are not exact",
     "nsga2": "NSGA-II, an evolutionary search",
     "sobol": "a Sobol sequence, evenly spread points without learning",
     "exact": "every plan of a grid that may be on the front",

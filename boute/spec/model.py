@@ -63,6 +63,7 @@ class Search(Document):
 
     sampler: Literal[
         "mobo",
+        "mobo-gp",
         "exact",
         "nsga2",
         "sobol",

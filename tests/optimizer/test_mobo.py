@@ -18,7 +18,7 @@ from boute.optimizer.trial import Trial
 Tried = Callable[..., list[Trial]]
 
 # A window far shorter than the workload of the small problem, so that looks are not exact.
-SHORT = Recipe(windows=(60,))
+SHORT = Recipe(windows=(60,), surrogate=True)
 
 
 def searched(
@@ -51,8 +51,8 @@ def test_where_looks_are_exact_every_plan_asked_for_adds_to_the_front(
     "recipe",
     [
         SHORT,
-        Recipe(windows=(60,), surrogate=False),
-        Recipe(windows=(60, 120)),
+        Recipe(windows=(60,)),
+        Recipe(windows=(60, 120), surrogate=True),
         Recipe(formulas=False),
         Recipe(placements=False, guide=False),
         Recipe(local_search=False),

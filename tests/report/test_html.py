@@ -57,7 +57,7 @@ def test_it_says_what_was_asked_and_found(view: StudyView) -> None:
         "P95 time to first token at most 1 s",
         "95% interval 0.650 to 0.690",
         "±15% stated error",
-        "multi-objective Bayesian optimization",
+        "a local search on cheap looks at plans",
         "pool llama-3.1-8b on l4 does not drain its queue",
         "APGR",
         "examples/quickstart/boute.yaml",

@@ -101,7 +101,7 @@ def test_the_default_spec_survives_being_written() -> None:
         (
             "search/sampler",
             "random",
-            "search.sampler: should be 'mobo', 'exact', 'nsga2', 'sobol', ",
+            "search.sampler: should be 'mobo', 'mobo-gp', 'exact', 'nsga2', 'sobol', ",
         ),
         # Models.
         ("models", [], "models: has 0 entries and should have at least 1"),
