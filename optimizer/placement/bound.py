@@ -75,7 +75,8 @@ def cost_bound(problem: Problem, *, seconds: float = SECONDS) -> CostBound | Non
     left_s = end_s - time.monotonic()
     if left_s < _LEAST_S or split.columns is None or _is_whole(split.columns[~replicas]):
         return CostBound(loose, best)
-    return CostBound(loose, max(best, solve(program, seconds=left_s).bound))
+    # Presolving whole paths can take longer than to prove their optimum without it.
+    return CostBound(loose, max(best, solve(program, seconds=left_s, presolve=False).bound))
 
 
 def _is_whole(values: Floats) -> bool:

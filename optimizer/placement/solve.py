@@ -29,17 +29,22 @@ class Solution:
     bound: float
 
 
-def solve(program: Program, *, seconds: float = np.inf, gap: float = GAP) -> Solution:
-    """Minimise a program; the bound of one without any solution is infinite."""
-    return _run(program, program.whole, seconds, gap)
+def solve(
+    program: Program, *, seconds: float = np.inf, gap: float = GAP, presolve: bool = True
+) -> Solution:
+    """Minimise a program; the bound of one without any solution is infinite.
+
+    HiGHS looks at the clock between steps. Its presolve is one step, however long it takes.
+    """
+    return _run(program, program.whole, seconds, gap, presolve)
 
 
 def relaxed(program: Program) -> float:
     """The optimum where replicas may be split: a bound, infinite where there is no solution."""
-    return _run(program, np.zeros_like(program.whole), np.inf, 0.0).bound
+    return _run(program, np.zeros_like(program.whole), np.inf, 0.0, presolve=True).bound
 
 
-def _run(program: Program, whole: Ints, seconds: float, gap: float) -> Solution:
+def _run(program: Program, whole: Ints, seconds: float, gap: float, presolve: bool) -> Solution:
     if not program.options:
         return Solution(None, np.inf)
     result = milp(
@@ -47,7 +52,12 @@ def _run(program: Program, whole: Ints, seconds: float, gap: float) -> Solution:
         integrality=whole,
         bounds=Bounds(0.0, np.inf),
         constraints=LinearConstraint(program.rows, program.low, program.high),
-        options={"time_limit": seconds, "node_limit": NODES, "mip_rel_gap": gap},
+        options={
+            "time_limit": seconds,
+            "node_limit": NODES,
+            "mip_rel_gap": gap,
+            "presolve": presolve,
+        },
     )
     if result.status == 2:
         return Solution(None, np.inf)
