@@ -6,7 +6,7 @@ An old study of 64 evaluations is made for each case. Then the world changes, an
 for ten seconds of the clock in a process of its own, once with the old study and once from nothing,
 for five seeds. Of the hypervolume at two, five and ten seconds the medians are printed, their
 ratio, and the seconds at which a warm search has what the cold one ends with. The clock starts when
-the new spec is loaded: the old study, what is carried over, the option table and PyTorch are in it.
+the new spec is loaded: the old study, what is carried over and the option table are in it.
 """
 
 from __future__ import annotations

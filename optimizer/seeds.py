@@ -12,9 +12,11 @@ from boute.optimizer.assemble import assemble
 from boute.optimizer.baselines import best_placed
 from boute.optimizer.decoder import EMPTIEST, FULLEST
 from boute.optimizer.encoding import Point
+from boute.optimizer.inventory import rooms_by_size
 from boute.optimizer.placement.place import cheapest_placement
 from boute.optimizer.problem import Problem
 from boute.optimizer.sobol_points import sobol_points
+from boute.optimizer.worthwhile import worthwhile
 from boute.plan.decision import Decision
 from boute.plan.model import Routing
 from boute.workload.arrays import Floats
@@ -80,7 +82,8 @@ def placed(
 def ends(problem: Problem) -> list[Decision]:
     """Each model alone, on each GPU type and on all, then two that share the load, cheapest first.
 
-    These are the ends of the front. Formulas misjudge them, and they add next to no volume to it.
+    The best model is also placed as large as can be, in every shape: under bursts nothing less may
+    do. These are the ends of the front. Formulas misjudge them, and they add next to no volume.
     """
     encoding, ladder = problem.encoding, list(_ladder(problem.encoding.models))
     alone = [fractions for fractions in ladder if fractions.max() == 1.0]
@@ -93,9 +96,25 @@ def ends(problem: Problem) -> list[Decision]:
     decoded = [found for found in map(problem.decode, points) if isinstance(found, Decision)]
     routing_for, price = problem.decoder.routing_for, partial(_price, problem)
     best = [plan for fractions in alone for plan in best_placed(problem, routing_for(fractions))]
-    first = sorted([*decoded, *best], key=price)
+    first = sorted([*decoded, *best, *_largest(problem)], key=price)
     second = sorted(placed(problem, map(routing_for, pairs)), key=price)
     return list({plan.key: plan for plan in [*first, *second]}.values())
+
+
+def _largest(problem: Problem) -> Iterator[Decision]:
+    """The best model alone, in each shape with as many replicas as there is room and money for."""
+    context = problem.context
+    model = int(context.quality.mean(axis=0).argmax())
+    routing = problem.decoder.routing_for(np.eye(problem.encoding.models)[model])
+    budget = context.spec.targets.budget_per_hour or np.inf
+    options = problem.table.options
+    for option in (options[index] for index in worthwhile(options)):
+        rooms = rooms_by_size(context.supplies[option.gpu])
+        room = min((room for size, room in rooms.items() if size <= option.gpus), default=0)
+        money = budget * (1.0 + 1e-9) // option.price_per_hour
+        replicas = int(min(room // option.gpus, money))
+        if option.model == model and replicas:
+            yield assemble(context, routing, {option: replicas})
 
 
 def _price(problem: Problem, plan: Decision) -> float:

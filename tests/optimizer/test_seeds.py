@@ -8,9 +8,12 @@ import pytest
 from boute.context import Context
 from boute.optimizer.assemble import assemble, price_per_hour
 from boute.optimizer.decoder import FULLEST
+from boute.optimizer.draft import draft_of
+from boute.optimizer.moves import Moves
 from boute.optimizer.placement.place import cheapest_placement
 from boute.optimizer.problem import Problem
 from boute.optimizer.seeds import ends, greedy_points, placements_of_ladder
+from boute.optimizer.worthwhile import worthwhile
 from boute.plan.decision import Decision
 
 
@@ -51,6 +54,26 @@ def test_among_the_ends_is_each_model_alone_for_as_little_as_can_be(problem: Pro
             <= problem.context.supplies[option.gpu].count
         )
         assert least <= min(of_one_option) * (1.0 + 1e-9)
+
+
+def test_among_the_ends_is_the_best_model_alone_as_large_as_can_be(
+    context: Context, limited: Callable[..., Context]
+) -> None:
+    problem = Problem(limited(context, [3, 4], 20.0))
+    moves, options = Moves(problem), problem.table.options
+    model = int(problem.context.quality.mean(axis=0).argmax())
+    largest: dict[int, int] = {}
+    for draft in (draft_of(plan, problem) for plan in ends(problem)):
+        if len(draft.placed) == 1:
+            index, replicas = draft.placed[0]
+            largest[index] = max(replicas, largest.get(index, 0))
+    checked = 0
+    for index in worthwhile(options):
+        if options[index].model == model and moves.fits(((index, 1),)):
+            assert moves.fits(((index, largest[index]),))
+            assert not moves.fits(((index, largest[index] + 1),))
+            checked += 1
+    assert checked > 1
 
 
 def price(problem: Problem, plan: Decision) -> float:
