@@ -1,15 +1,17 @@
 """What to try next where looks are not exact: by a surrogate of how they differ from evaluations.
 
-PyTorch is imported with the first choice.
+PyTorch is an extra (`boute[gp]`), and is imported with the first choice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from boute.errors import InputError
 from boute.metrics import EXACT
 from boute.optimizer.archive import Looked
 from boute.optimizer.constraints import misses_of
@@ -39,6 +41,13 @@ class Learner:
     """Learns from the plans that were tried, on one level of looks."""
 
     def __init__(self, problem: Problem, tried: Tried, level: LocalSearch) -> None:
+        """Raise InputError where BoTorch is not installed."""
+        if find_spec("botorch") is None:
+            raise InputError(
+                "mobo-gp needs BoTorch, which is not installed",
+                where="--sampler",
+                mend="pip install 'boute[gp]'",
+            )
         self._problem = problem
         self._tried = tried
         self._level = level
