@@ -260,7 +260,7 @@ def test_nsga2_goes_on_when_its_next_generation_is_known(problem: Problem, tried
 
 def test_an_unknown_sampler_is_named_with_those_there_are(problem: Problem) -> None:
     with pytest.raises(
-        InputError, match=r"unknown sampler grid; choose mobo, exact, nsga2, sobol"
+        InputError, match=r"unknown sampler grid; choose mobo, mobo-gp, exact, nsga2, sobol"
     ) as info:
         make_sampler("grid", problem, 0)
     assert info.value.where == "--sampler"
