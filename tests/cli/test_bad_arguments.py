@@ -26,7 +26,7 @@ ARGUMENTS: dict[str, tuple[str, list[str]]] = {
     "spec is a folder": ("check .", [".: cannot be read: is a directory"]),
     "sampler": (
         "optimize {spec} --sampler tpe",
-        ["--sampler: ", "tpe", "mobo, exact, nsga2, sobol"],
+        ["--sampler: ", "tpe", "mobo, mobo-gp, exact, nsga2, sobol"],
     ),
     "workers": ("optimize {spec} --workers 0", ["'--workers'"]),
     "workers nowhere": ("optimize {spec} --workers rey", ["'rey' should be from 1 to 256, ray"]),
