@@ -16,11 +16,11 @@ from boute.context import Context
 from boute.errors import InfeasibleError
 from boute.metrics import is_maximised
 from boute.optimizer.dial import dial_steps
-from boute.optimizer.pareto import knee_order, nondominated
+from boute.optimizer.pareto import knee_order
 from boute.optimizer.problem import Problem, nothing_decodes
 from boute.optimizer.robustness import in_full
 from boute.optimizer.search import Search
-from boute.optimizer.trial import Trial
+from boute.optimizer.trial import Trial, undominated
 from boute.optimizer.workers import Evaluator
 from boute.plan.model import Alternative, DialStep, Plan, PlannedModel, Source
 from boute.spec.load import rebase_spec
@@ -45,11 +45,9 @@ def front_trials(trials: Sequence[Trial]) -> list[Trial]:
 
     Their order depends on what they are, not on when they were found.
     """
-    good = sorted((trial for trial in trials if trial.feasible), key=_identity)
-    if not good:
+    front = undominated(sorted((trial for trial in trials if trial.feasible), key=_identity))
+    if not front:
         return []
-    values = np.array([trial.values for trial in good])
-    front = [trial for trial, kept in zip(good, nondominated(values), strict=True) if kept]
     return [front[index] for index in knee_order(np.array([trial.values for trial in front]))]
 
 

@@ -108,12 +108,12 @@ def _largest(problem: Problem) -> Iterator[Decision]:
     routing = problem.decoder.routing_for(np.eye(problem.encoding.models)[model])
     budget = context.spec.targets.budget_per_hour or np.inf
     options = problem.table.options
-    for option in (options[index] for index in worthwhile(options)):
+    for option in (options[i] for i in worthwhile(options) if options[i].model == model):
         rooms = rooms_by_size(context.supplies[option.gpu])
         room = min((room for size, room in rooms.items() if size <= option.gpus), default=0)
         money = budget * (1.0 + 1e-9) // option.price_per_hour
         replicas = int(min(room // option.gpus, money))
-        if option.model == model and replicas:
+        if replicas:
             yield assemble(context, routing, {option: replicas})
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import numpy as np
 
 from boute.optimizer.decoder import Rejection
 from boute.optimizer.encoding import Point
+from boute.optimizer.pareto import nondominated
 from boute.outcome import Outcome
 from boute.plan.decision import Decision
 from boute.workload.arrays import Floats
 
-__all__ = ["Candidate", "Trial"]
+__all__ = ["Candidate", "Trial", "undominated"]
 
 Candidate = Point | Decision
 """What a sampler asks for: a point, which is decoded, or a decision as it is."""
@@ -42,3 +46,12 @@ class Trial:
     def feasible(self) -> bool:
         """Whether the trial meets every constraint."""
         return self.rejection is None and self.violation == 0.0
+
+
+def undominated(trials: Iterable[Trial]) -> list[Trial]:
+    """Those that meet every constraint and that no other of them beats, in their order."""
+    good = [trial for trial in trials if trial.feasible]
+    if not good:
+        return []
+    kept = nondominated(np.array([trial.values for trial in good]))
+    return [trial for trial, keep in zip(good, kept, strict=True) if keep]

@@ -7,9 +7,8 @@ from typing import Final
 import numpy as np
 
 from boute.optimizer.draft import Draft, draft_of
-from boute.optimizer.pareto import nondominated
 from boute.optimizer.problem import Problem
-from boute.optimizer.trial import Trial
+from boute.optimizer.trial import Trial, undominated
 from boute.workload.arrays import Floats
 
 __all__ = ["LESSONS", "Tried"]
@@ -24,6 +23,7 @@ class Tried:
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._trials: dict[str, Trial] = {}
+        self._best: list[Trial] | None = None
         self.drafts: set[Draft] = set()
 
     def __len__(self) -> int:
@@ -35,16 +35,15 @@ class Tried:
             return None
         draft = draft_of(trial.decision, self._problem)
         self._trials[trial.decision.key] = trial
+        self._best = None
         self.drafts.add(draft)
         return draft
 
     def best(self) -> list[Trial]:
         """Those that meet everything and that no other beats."""
-        good = [trial for trial in self._trials.values() if trial.feasible]
-        if not good:
-            return []
-        kept = nondominated(np.array([trial.values for trial in good]))
-        return [trial for trial, keep in zip(good, kept, strict=True) if keep]
+        if self._best is None:
+            self._best = undominated(self._trials.values())
+        return self._best
 
     def front(self) -> Floats:
         """Normalised objectives [n, m] of the best."""
