@@ -1,10 +1,10 @@
 """The default search: a local search on cheap looks, and Bayesian optimization if it is asked for.
 
-Plans are looked at on two levels: on a short window of the workload, then on a long one, which is
-the whole workload unless that is very long. On each a local search keeps an archive of the best
-drafts. What is asked for is what adds most to the front of the plans that were tried, and what is
-cheapest for what it does, by the looks themselves. Where these are not exact a surrogate can learn
-how full evaluations differ from them: that takes longer, and has brought nothing yet.
+Plans are looked at on two levels: by formulas, then by simulation of a window, which is the whole
+workload unless that is very long. On each a local search keeps an archive of the best drafts. What
+is asked for is what adds most to the front of the plans that were tried, and what is cheapest for
+what it does, by the looks themselves. Where these are not exact a surrogate can learn how full
+evaluations differ from them: that takes longer, and has brought nothing yet.
 """
 
 from __future__ import annotations

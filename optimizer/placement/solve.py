@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from boute.optimizer.placement.build import Program
+from boute.optimizer.placement.silence import silenced
 from boute.workload.arrays import Floats, Ints
 
 __all__ = ["Solution", "relaxed", "solve"]
@@ -47,18 +48,19 @@ def relaxed(program: Program) -> float:
 def _run(program: Program, whole: Ints, seconds: float, gap: float, presolve: bool) -> Solution:
     if not program.options:
         return Solution(None, np.inf)
-    result = milp(
-        c=program.cost,
-        integrality=whole,
-        bounds=Bounds(0.0, np.inf),
-        constraints=LinearConstraint(program.rows, program.low, program.high),
-        options={
-            "time_limit": seconds,
-            "node_limit": NODES,
-            "mip_rel_gap": gap,
-            "presolve": presolve,
-        },
-    )
+    with silenced():
+        result = milp(
+            c=program.cost,
+            integrality=whole,
+            bounds=Bounds(0.0, np.inf),
+            constraints=LinearConstraint(program.rows, program.low, program.high),
+            options={
+                "time_limit": seconds,
+                "node_limit": NODES,
+                "mip_rel_gap": gap,
+                "presolve": presolve,
+            },
+        )
     if result.status == 2:
         return Solution(None, np.inf)
     bound = result.mip_dual_bound if whole.any() else result.fun
