@@ -39,6 +39,7 @@ class Moves:
         self._options = problem.table.options
         context = problem.context
         self._of_model = self._by_model(worthwhile(self._options))
+        self._is_wide = False
         self._rooms = [rooms_by_size(supply) for supply in context.supplies]
         budget = context.spec.targets.budget_per_hour
         self._budget = math.inf if budget is None else budget * (1.0 + 1e-9)
@@ -51,7 +52,11 @@ class Moves:
             self._kinds += [self._shift, self._shift, self._borrow_cuts]
 
     def widen(self) -> None:
-        """From now on draw from all options, not only from those that are worthwhile."""
+        """From now on draw from all options and not only the worthwhile, and move cuts far.
+
+        Among few requests luck decides what is feasible, so good cuts may lie apart.
+        """
+        self._is_wide = True
         self._of_model = self._by_model(range(len(self._options)))
 
     def change(self, draft: Draft, other: Draft, rng: np.random.Generator) -> Draft | None:
@@ -70,7 +75,7 @@ class Moves:
         """Every draft one small step away, whether it fits or not.
 
         One replica more of any option that may serve, one or all less of what is held, run in any
-        other way, and each cut moved a little.
+        other way, and each cut moved a little, or anywhere once the search is wide.
         """
         counts = dict(draft.placed)
         for index, held in counts.items():
@@ -85,9 +90,9 @@ class Moves:
         for model in {self._options[index].model for index in counts}:
             for target in self._of_model[model]:
                 yield _with(draft, {target: 1})
-        for place in range(len(draft.cuts)):
-            for step in (-5, -2, -1, 1, 2, 5):
-                moved = min(max(draft.cuts[place] + step, 0), SHARE_STEPS)
+        for place, cut in enumerate(draft.cuts):
+            nearby = [min(max(cut + step, 0), SHARE_STEPS) for step in (-5, -2, -1, 1, 2, 5)]
+            for moved in range(SHARE_STEPS + 1) if self._is_wide else nearby:
                 cuts = [*draft.cuts[:place], moved, *draft.cuts[place + 1 :]]
                 yield draft._replace(cuts=tuple(sorted(cuts)))
 

@@ -100,6 +100,14 @@ def test_neighbours_are_one_step_away(tight: Problem) -> None:
         assert moved == 0 or not options
 
 
+def test_wide_neighbours_have_each_cut_anywhere(tight: Problem) -> None:
+    moves = Moves(tight)
+    draft = drafts(tight)[0]
+    moves.widen()
+    recut = {n.cuts for n in moves.neighbours(draft) if n.placed == draft.placed}
+    assert recut == {(cut,) for cut in range(SHARE_STEPS + 1)}
+
+
 def test_what_lacks_gpus_is_given_some(tight: Problem) -> None:
     """Cuts that send queries to a model without a pool are completed with one that carries them."""
     moves, rng = Moves(tight), np.random.default_rng(1)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.search.random_cases import draw_case
+from benchmarks.search.drawn import draw_case, draw_small
 from boute.spec.load import load_spec
 
 
@@ -22,3 +22,10 @@ def test_draws_are_specs_of_many_kinds(tmp_path: Path) -> None:
     assert {len(spec.objectives) for spec in specs} == {2, 3, 4}
     assert {spec.workload.trace for spec in specs} == {None, "azure-code", "azure-conversation"}
     assert {spec.targets.budget_per_hour is None for spec in specs} == {True, False}
+
+
+def test_small_ones_have_few_plans_of_every_kind(tmp_path: Path) -> None:
+    specs = [load_spec(draw_small(number, tmp_path)) for number in range(20)]
+    assert max(sum(gpu.count for gpu in spec.gpus.values()) for spec in specs) <= 12
+    assert {len(spec.models) for spec in specs} == {2, 3}
+    assert {len(spec.objectives) for spec in specs} == {2, 3}
