@@ -63,6 +63,7 @@ class Recipe:
     windows: tuple[int, ...] = (32_768,)
     placements: bool = True
     local_search: bool = True
+    bargains: bool = True
     surrogate: bool = False
 
 
@@ -101,7 +102,7 @@ class Mobo:
             draft = self._tried.add(trial)
             if draft is not None:
                 level.look_at([draft])
-        if self._is_exact and self._recipe.placements:
+        if self._is_exact and self._recipe.bargains:
             self._bargains.place_anew()
         self._bargains.look(level, _END_WORK)
         if not self._waiting() and not self._has_plenty():
@@ -125,7 +126,7 @@ class Mobo:
             self._learner = Learner(self._problem, self._tried, self._levels[-1])
         first = seeds(self._problem, self._seed, self._recipe.placements)
         self._levels[0].look_at(draft_of(decision, self._problem) for decision in first)
-        if self._recipe.placements and lookers[-1].is_exact:
+        if self._recipe.bargains and lookers[-1].is_exact:
             self._bargains.add(ends(self._problem))
         self._work(WORK // 2, np.random.default_rng([self._seed, 0]))
 
@@ -182,7 +183,8 @@ class Mobo:
     def _promising(self, count: int) -> list[Looked]:
         """Gains, and bargains where looks are exact; or what the learner expects."""
         if self._is_exact:
-            extra = self._bargains.best(self._levels[-1]) if count > MOST else []
+            wanted = self._recipe.bargains and count > MOST
+            extra = self._bargains.best(self._levels[-1]) if wanted else []
             gains = [looked for looked in self._gains(count) if looked not in extra]
             return [*gains[: count - len(extra)], *extra]
         if self._learner is None or len(self._tried) < 2:

@@ -41,6 +41,7 @@ RECIPES: Final = {
     "no guide": Recipe(guide=False),
     "no placements": Recipe(placements=False),
     "no local search": Recipe(local_search=False),
+    "no bargains": Recipe(bargains=False),
     "formulas and surrogate": Recipe(windows=(), surrogate=True),
     "formulas alone": Recipe(windows=()),
     "short window and surrogate": Recipe(windows=SHORT, surrogate=True),
