@@ -24,6 +24,7 @@ _FAMILIES: Final = {
     "llama-3.1": ("llama-3.1-8b", "llama-3.1-70b", "llama-3.1-405b"),
     "qwen2.5": ("qwen2.5-3b", "qwen2.5-7b", "qwen2.5-32b", "qwen2.5-72b"),
 }
+_LARGE: Final = ("llama-3.1-405b",)  # fits on no few GPUs
 _CARDS: Final = (
     "llama-3.2-1b", "llama-3.2-3b", "qwen3-4b", "mistral-7b", "llama-3.1-8b", "mistral-nemo-12b",
     "qwen3-14b", "mistral-small-24b", "gemma-3-27b", "qwen3-30b-a3b", "qwen3-32b", "mixtral-8x7b",
@@ -71,8 +72,9 @@ def draw_small(number: int, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     table = str(rng.choice(list(_FAMILIES)))
     count = 2 if rng.random() < 0.8 else 3
-    cards, weights = _FAMILIES[table][:3], str(rng.choice(["bf16", "fp8"]))
-    chosen = [cards[place] for place in sorted(rng.permutation(3)[:count])]
+    cards = [card for card in _FAMILIES[table] if card not in _LARGE]
+    chosen = [cards[place] for place in sorted(rng.permutation(len(cards))[:count])]
+    weights = str(rng.choice(["bf16", "fp8"]))
     types = int(rng.choice([2, 2, 3]))
     names = [_GPUS[place] for place in rng.permutation(len(_GPUS))[:types]]
     gpus = {name: {"count": int(rng.integers(2, 5))} for name in names}
