@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.search.bars import volume_at
+from benchmarks.search.cell import MANY
 from boute.context import Context, prepare
 from boute.optimizer.mobo import Mobo, Recipe
 from boute.optimizer.problem import Problem
@@ -61,8 +62,8 @@ class Reached(NamedTuple):
     at_seconds: tuple[float, ...]
 
 
-def searched(context: Context, recipe: Recipe, seed: int) -> Reached:
-    """One search with a recipe."""
+def searched(context: Context, recipe: Recipe, seed: int, most: int = MANY) -> Reached:
+    """One search with a recipe, of at most so many evaluations."""
     started = time.process_time()
     curve: list[tuple[int, float, float]] = []
 
@@ -78,7 +79,7 @@ def searched(context: Context, recipe: Recipe, seed: int) -> Reached:
         sampler = Mobo(problem, seed, recipe)
         search = Search(problem, study, sampler, workers, "mobo", seed, on_step=note)
         with contextlib.suppress(_OutOfTimeError):
-            search.run(Limits(1_000_000))
+            search.run(Limits(most))
     return Reached(
         volume_at(curve, evaluations=EVALUATIONS),
         tuple(volume_at(curve, limit_s) for limit_s in SECONDS),
@@ -116,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for case in options.cases.split(","):
         path = CASES / f"{case}.yaml"
         context = prepare(load_spec(path), path.parent, where=str(path))
+        searched(context, Recipe(), 0, most=EVALUATIONS)  # imports and compiles; not timed
         for name in options.recipes.split(","):
             runs = [searched(context, RECIPES[name], seed) for seed in range(options.seeds)]
             found[case, name] = runs
