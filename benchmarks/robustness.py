@@ -123,7 +123,13 @@ def make_world(workload: dict[str, Any], number: int, days: int) -> World:
         output_tokens=whole.table.output_tokens[rows],
         score=whole.score[rows],
     )
-    known = replace(whole, table=table, quality=table.quality, score=whole.score[rows])
+    known = replace(
+        whole,
+        table=table,
+        quality=table.quality,
+        score=whole.score[rows],
+        evidence=whole.evidence.take(rows),
+    )
     first = 1000 * (number + 1)
     fresh = tuple(_on_day(whole, first + day) for day in range(days))
     return World(_on_day(known, number), fresh)
