@@ -185,8 +185,9 @@ def _fresh(trial: Trial, world: World) -> dict[str, list[float]]:
 
 def count_kept(tally: Tally, plain: list[Trial], robust: list[Trial], world: World) -> None:
     """Share of fresh days on which targets are kept, and what that costs."""
-    if not (plain and robust):
-        tally.add("worlds without a plan", [1.0])
+    without = not (plain and robust)
+    tally.add("worlds in which a search found no plan", [without])
+    if without:
         return
     for name, plans in (("plain", plain), ("robust", robust)):
         shares = [_kept(trial, world) for trial in plans]
