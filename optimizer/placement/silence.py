@@ -14,7 +14,7 @@ from contextlib import contextmanager
 __all__ = ["silenced"]
 
 _STDOUT = 1
-_C = ctypes.CDLL(None)
+_C = ctypes.CDLL(None if os.name == "posix" else "ucrtbase")
 
 
 @contextmanager
