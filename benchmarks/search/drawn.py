@@ -81,7 +81,7 @@ def draw_small(number: int, folder: Path) -> Path:
     whole = _price(gpus)
     trace, rate_per_s, least_s = _TRACES[int(rng.integers(len(_TRACES)))]
     scale = round(whole * float(rng.uniform(0.02, 0.08)) / rate_per_s, 3)
-    objectives = [names for names in _OBJECTIVES if len(names) < 4]
+    objectives = [few for few in _OBJECTIVES if len(few) < 4]
     spec = {
         "models": [{"name": card, "weights": weights} for card in chosen],
         "gpus": gpus,
