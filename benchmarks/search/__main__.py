@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.search.bars import CLOCKS_S, Bar, first_at_each_clock, near_enumeration
+from benchmarks.search.bars import CLOCKS_S, Bar, first_at_each_clock, medians, near_enumeration
 from benchmarks.search.cell import ROOT, Cell, Record
 from benchmarks.search.paper_table import BASELINES, Scenario, cost_bars, markdown, scenario_of
 from benchmarks.search.picture import write_picture
@@ -127,9 +127,11 @@ def _cases(pattern: str) -> list[str]:
 
 
 def bars_of(groups: Sequence[Group], store: Store, pictures: Path) -> list[Bar]:
-    """The bars of all cases whose cells are there; draws them, and prints the paper's table."""
+    """The bars of all cases whose cells are there; draws them, and prints the tables."""
     bars: list[Bar] = []
     scenarios: list[Scenario] = []
+    large: dict[str, dict[str, list[Record]]] = {}
+    clocks_s: list[float] = []
     for group in groups:
         found = group.records(store)
         if found.keys() != group.cells.keys():
@@ -140,13 +142,15 @@ def bars_of(groups: Sequence[Group], store: Store, pictures: Path) -> list[Bar]:
                 near_enumeration(group.case.stem, exact, found["mobo"], SMALL_EVALUATIONS, SMALL_S)
             )
         elif group.kind == "large":
-            clock_s = group.cells["mobo"][0].seconds or CLOCKS_S[-1]
-            bars += first_at_each_clock(
-                group.case.stem, found, [s for s in CLOCKS_S if s <= clock_s]
-            )
+            limit_s = group.cells["mobo"][0].seconds or CLOCKS_S[-1]
+            clocks_s = [clock_s for clock_s in CLOCKS_S if clock_s <= limit_s]
+            bars += first_at_each_clock(group.case.stem, found, clocks_s)
+            large[group.case.stem] = found
             write_picture(group.case.stem, found, pictures / f"search-{group.case.stem}.png")
         elif (scenario := scenario_of(group.case, found)) is not None:
             scenarios.append(scenario)
+    if large:
+        print(medians(large, clocks_s), end="\n\n")
     if scenarios:
         print(markdown(scenarios), end="\n\n")
         bars += cost_bars(scenarios)

@@ -19,6 +19,7 @@ __all__ = [
     "Bar",
     "Curve",
     "first_at_each_clock",
+    "medians",
     "near_enumeration",
     "volume_at",
 ]
@@ -83,10 +84,7 @@ def first_at_each_clock(
 
 
 def _first(case: str, searches: Mapping[str, Sequence[Record]], clock_s: float) -> Bar:
-    medians = {
-        name: statistics.median(volume_at(record["curve"], clock_s) for record in records)
-        for name, records in searches.items()
-    }
+    medians = {name: _median(records, clock_s) for name, records in searches.items()}
     own = medians.pop("mobo")
     rival = max(medians, key=lambda name: medians[name])
     return Bar(
@@ -96,3 +94,27 @@ def _first(case: str, searches: Mapping[str, Sequence[Record]], clock_s: float) 
         met=own > medians[rival],
         note=f"{own / medians[rival] - 1.0:+.1%}" if medians[rival] else "",
     )
+
+
+def _median(records: Sequence[Record], clock_s: float) -> float:
+    return statistics.median(volume_at(record["curve"], clock_s) for record in records)
+
+
+def medians(
+    searches: Mapping[str, Mapping[str, Sequence[Record]]], clocks_s: Sequence[float]
+) -> str:
+    """A markdown table: of each sampler its medians at every clock, a column a case."""
+    names = list(dict.fromkeys(name for found in searches.values() for name in found))
+    at = " / ".join(f"{clock_s:g}" for clock_s in clocks_s)
+    rows = [["sampler", *(f"{case}, {at} s" for case in searches)], ["---"] * (1 + len(searches))]
+    rows += [
+        [
+            name,
+            *(
+                " / ".join(f"{_median(found[name], clock_s):.3f}" for clock_s in clocks_s)
+                for found in searches.values()
+            ),
+        ]
+        for name in names
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.search.bars import first_at_each_clock, near_enumeration, volume_at
+from benchmarks.search.bars import first_at_each_clock, medians, near_enumeration, volume_at
 
 CURVE = [(1, 0.5, 0.0), (3, 2.0, 0.2), (10, 9.0, 0.4), (50, 40.0, 0.4)]
 
@@ -54,3 +54,14 @@ def test_the_first_at_a_clock_is_by_the_median_over_seeds() -> None:
 def test_a_tie_is_not_first() -> None:
     same = [record((1, 1.0, 0.2))]
     assert not first_at_each_clock("a", {"mobo": same, "sobol": same}, [10.0])[0].met
+
+
+def test_medians_are_told_a_row_a_sampler() -> None:
+    fast, slow = record((1, 1.0, 0.3)), record((1, 20.0, 0.5))
+    told = medians({"a": {"mobo": [fast, fast, slow], "sobol": [slow]}}, [10.0, 30.0])
+    assert told.splitlines() == [
+        "| sampler | a, 10 / 30 s |",
+        "| --- | --- |",
+        "| mobo | 0.300 / 0.300 |",
+        "| sobol | 0.000 / 0.500 |",
+    ]
