@@ -33,7 +33,6 @@ from boute.optimizer.rivalry import run_sampler
 from boute.optimizer.trial import Trial
 from boute.optimizer.workers import Workers
 from boute.spec.model import Spec
-from boute.workload.pairing import pair
 from boute.workload.source import load_trace
 
 TABLE: Final = 500
@@ -138,14 +137,7 @@ def make_world(workload: dict[str, Any], number: int, days: int) -> World:
 def _on_day(context: Context, seed: int) -> Context:
     """The context with the traffic of a seed, asking queries of the context's table."""
     trace = load_trace(context.spec.workload, Path(), seed)
-    workload = pair(
-        trace,
-        context.model_names,
-        context.score,
-        context.table.output_tokens,
-        output_length="scaled",
-        seed=seed,
-    )
+    workload = context.paired(trace, seed)
     source = context.spec.workload.model_copy(update={"seed": seed})
     spec = context.spec.model_copy(update={"workload": source})
     return replace(context, spec=spec, trace=trace, workload=workload)

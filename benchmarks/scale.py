@@ -1,6 +1,6 @@
 """A front at scale: seconds, memory, evaluations, hypervolume, front and the error of thinning.
 
-    python -m benchmarks.scale [SPEC] [--time-limit S] [--check N] [--out DIR]
+    python -m benchmarks.scale [SPEC] [--sampler mobo] [--time-limit S] [--check N] [--out DIR]
 
 Runs `boute optimize SPEC --workers 2` (by default examples/scale: eight models, twelve GPU types,
 256 GPUs, a day at 200 requests a second) in a fresh process that may use two cores. Memory is the
@@ -29,13 +29,15 @@ CORES = 2
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("spec", nargs="?", type=Path, default=ROOT / "examples/scale/boute.yaml")
+    parser.add_argument("--sampler", default="mobo")
     parser.add_argument("--time-limit", type=float, default=240.0)
     parser.add_argument("--check", type=int, default=0)
     parser.add_argument("--out", type=Path, help="keep the results of the search here")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = (arguments.out or Path(folder)).absolute()
-        options = ["--time-limit", str(arguments.time_limit), "--evaluations", "1000000"]
+        options = ["--sampler", arguments.sampler, "--time-limit", str(arguments.time_limit)]
+        options += ["--evaluations", "1000000"]
         start = time.monotonic()
         summary, peak_mib = boute(
             "optimize", arguments.spec, "--workers", CORES, "--out", out, "--json", *options

@@ -23,7 +23,6 @@ from boute.outcome import Outcome
 from boute.plan.decision import Decision, decision_of
 from boute.plan.store import load_plan
 from boute.workload.arrays import Trace
-from boute.workload.pairing import pair
 from boute.workload.source import load_trace
 from boute.workload.thinning import thin
 from boute.world import context_of, whole_workload
@@ -64,14 +63,7 @@ def rows(decision: Decision, context: Context, draws: int) -> Iterator[str]:
 def drawn(decision: Decision, context: Context, trace: Trace, seed: int) -> Outcome:
     """What a plan does by one draw of windows."""
     windows, thinning = thin(trace, context.spec.workload.thin_to, seed)
-    workload = pair(
-        windows,
-        context.model_names,
-        context.score,
-        context.table.output_tokens,
-        output_length=context.spec.quality.output_length,
-        seed=seed,
-    )
+    workload = context.paired(windows, seed)
     return evaluate(decision, replace(workload, thinning=thinning), context)
 
 

@@ -137,6 +137,17 @@ class Context:
         drawn = answers if self.drawn is None else answers[self.drawn]
         return expected_quality(self.quality, drawn, confidence)
 
+    def paired(self, trace: Trace, seed: int) -> Workload:
+        """The table's queries asked when, and as long as, the requests of a trace came."""
+        return pair(
+            trace,
+            self.model_names,
+            self.score,
+            self.table.output_tokens,
+            output_length=self.spec.quality.output_length,
+            seed=seed,
+        )
+
     def member(self, name: str) -> FamilyMember:
         """A member of the family by name; raise KeyError."""
         return {member.name: member for member in self.family}[name]

@@ -13,7 +13,7 @@ from boute.plan.model import Plan
 from boute.spec.model import Spec
 from boute.spec.workload import WorkloadSource
 from boute.workload.arrays import Workload
-from boute.workload.pairing import pair, pair_routed
+from boute.workload.pairing import pair_routed
 from boute.workload.source import load_trace
 
 __all__ = ["changed_spec", "context_of", "whole_workload", "with_workload"]
@@ -52,14 +52,7 @@ def whole_workload(context: Context, decision: Decision) -> Workload:
     source = context.spec.workload
     trace = load_trace(source, context.folder, source.seed)
     if decision.routing.policy == "cascade":
-        return pair(
-            trace,
-            context.model_names,
-            context.score,
-            context.table.output_tokens,
-            output_length=context.spec.quality.output_length,
-            seed=source.seed,
-        )
+        return context.paired(trace, source.seed)
     return pair_routed(
         trace,
         context.model_names,

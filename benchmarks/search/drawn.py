@@ -53,7 +53,8 @@ def draw_case(number: int, folder: Path) -> Path:
     rng = np.random.default_rng([17, number])
     folder.mkdir(parents=True, exist_ok=True)
     table, models = _family(rng, number, folder)
-    gpus = _gpus(rng)
+    types = int(rng.choice([1, 2, 2, 3, 4, 5, 6, 8]))
+    gpus = _gpus(rng, types, int(rng.choice([8, 16, 32, 64])))
     whole = _price(gpus)
     spec = {
         "models": models,
@@ -75,9 +76,7 @@ def draw_small(number: int, folder: Path) -> Path:
     cards = [card for card in _FAMILIES[table] if card not in _LARGE]
     chosen = [cards[place] for place in sorted(rng.permutation(len(cards))[:count])]
     weights = str(rng.choice(["bf16", "fp8"]))
-    types = int(rng.choice([2, 2, 3]))
-    names = [_GPUS[place] for place in rng.permutation(len(_GPUS))[:types]]
-    gpus = {name: {"count": int(rng.integers(2, 5))} for name in names}
+    gpus = _gpus(rng, int(rng.choice([2, 2, 3])), 4)
     whole = _price(gpus)
     trace, rate_per_s, least_s = _TRACES[int(rng.integers(len(_TRACES)))]
     scale = round(whole * float(rng.uniform(0.02, 0.08)) / rate_per_s, 3)
@@ -151,9 +150,7 @@ def _write_table(rng: np.random.Generator, models: Sequence[str], file: Path) ->
     file.write_text("\n".join(",".join(row) for row in [head, *rows]) + "\n", "utf-8")
 
 
-def _gpus(rng: np.random.Generator) -> dict[str, dict[str, int]]:
-    types = int(rng.choice([1, 2, 2, 3, 4, 5, 6, 8]))
-    most = int(rng.choice([8, 16, 32, 64]))
+def _gpus(rng: np.random.Generator, types: int, most: int) -> dict[str, dict[str, int]]:
     names = [_GPUS[place] for place in rng.permutation(len(_GPUS))[:types]]
     return {name: {"count": int(rng.integers(2, most + 1))} for name in names}
 

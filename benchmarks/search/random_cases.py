@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.search.bars import volume_at
-from benchmarks.search.cell import MANY, ROOT, Cell
+from benchmarks.search.cell import ROOT, Cell
 from benchmarks.search.drawn import draw_case, draw_small
-from benchmarks.search.race import cells_of, interleaved, run_missing
+from benchmarks.search.race import run_missing
 from benchmarks.search.store import Store
 
 _RIVALS: Final = ("mobo", "nsga2", "bilevel", "sequential", "single-gpu")
-_SMALL: Final = ("exact", "mobo")
 _FEW: Final = 64  # evaluations that the search has on a small case
 
 
@@ -32,20 +31,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "out/random")
     told = parser.parse_args()
     numbers = range(told.first, told.first + told.count)
-    draw, samplers = (draw_small, _SMALL) if told.small else (draw_case, _RIVALS)
+    draw = draw_small if told.small else draw_case
     cases = [str(draw(number, told.out.resolve())) for number in numbers]
     store = Store(told.out / "cells.jsonl")
-    by_case = {case: _cells(case, samplers, told.seconds) for case in cases}
+    by_case = {case: _cells(case, told.seconds, small=told.small) for case in cases}
     run_missing([cell for cells in by_case.values() for cell in cells], store, 1, told.at_most)
-    print(f"{'case':12}" + "".join(f"{name:>12}" for name in samplers))
+    first = next(iter(by_case.values()), [])
+    print(f"{'case':12}" + "".join(f"{cell.sampler:>12}" for cell in first))
     for case, cells in by_case.items():
         print(f"{Path(case).stem:12}" + "".join(f"{_told(store, cell):>12}" for cell in cells))
 
 
-def _cells(case: str, samplers: tuple[str, ...], seconds: float) -> list[Cell]:
-    if samplers is _SMALL:
+def _cells(case: str, seconds: float, *, small: bool) -> list[Cell]:
+    if small:
         return [Cell(case, "exact", 0, None), Cell(case, "mobo", 0, seconds, _FEW)]
-    return interleaved(cells_of(case, name, 1, seconds, MANY) for name in samplers)
+    return [Cell(case, name, 0, seconds) for name in _RIVALS]
 
 
 def _told(store: Store, cell: Cell) -> str:

@@ -15,6 +15,8 @@ _PLAN: Final = 'plan=~"$plan"'
 _RATE: Final = "[$__rate_interval]"
 
 Target = tuple[str, str]
+Panel = tuple[str, str, list[Target]]
+"""Title, unit in Grafana's names, and expressions with their legends."""
 
 
 def scrape_config(target: str) -> dict[str, Any]:
@@ -74,11 +76,14 @@ def dashboard() -> dict[str, Any]:
     }
 
 
-def _panels() -> list[tuple[str, str, list[Target]]]:
-    """Title, unit in Grafana's names, and expressions with their legends."""
-    success, failure = _rate("boute_request_success_total"), _rate("boute_request_failure_total")
+def _panels() -> list[Panel]:
+    return [*_answers(), *_use(), *_detours(), *_choices()]
+
+
+def _answers() -> list[Panel]:
+    """How fast answers are, and whose they are."""
+    success = _rate("boute_request_success_total")
     missed = _rate("boute_request_failure_total", 'outcome=~"engine_error|timeout"')
-    cost = f"boute_cost_per_hour{{{_PLAN}}}"
     served = f"(sum({success}) + sum({missed}))"
     return [
         ("Time to first token", "s", _quantiles("boute_time_to_first_token_seconds")),
@@ -99,6 +104,13 @@ def _panels() -> list[tuple[str, str, list[Target]]]:
             [(f"sum by (model) ({success}) / scalar(sum({success}))", "{{model}}")],
         ),
         ("Requests", "reqps", [(f"sum by (pool) ({success})", "{{pool}}")]),
+    ]
+
+
+def _use() -> list[Panel]:
+    """What the fleet is worth, costs and does."""
+    cost = f"boute_cost_per_hour{{{_PLAN}}}"
+    return [
         (
             "Expected quality",
             "percentunit",
@@ -125,6 +137,13 @@ def _panels() -> list[tuple[str, str, list[Target]]]:
                 (f"sum({_rate('boute_generation_tokens_total')})", "generated tokens/s"),
             ],
         ),
+    ]
+
+
+def _detours() -> list[Panel]:
+    """What was asked of another model, or went wrong."""
+    failure = _rate("boute_request_failure_total")
+    return [
         (
             "Fallbacks",
             "reqps",
@@ -158,6 +177,12 @@ def _panels() -> list[tuple[str, str, list[Target]]]:
                 (f"sum by (outcome) ({failure})", "{{outcome}}"),
             ],
         ),
+    ]
+
+
+def _choices() -> list[Panel]:
+    """What the router sees, and how long it takes."""
+    return [
         (
             "Score of the queries",
             "short",
